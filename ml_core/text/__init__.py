@@ -1,0 +1,58 @@
+"""Text handling for English and Chinese: language, normal form, duplicates, words.
+
+Nothing here loads torch. Names are resolved on first use, so ``import ml_core.text`` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ml_core.text.duplicates import (
+        NEAR_DUPLICATE_JACCARD,
+        content_hash,
+        estimated_jaccard,
+        lsh_bands,
+        minhash_signature,
+        near_duplicate,
+    )
+    from ml_core.text.language import detect_language
+    from ml_core.text.normal import normalise
+    from ml_core.text.segmentation import segment
+
+__all__ = [
+    "NEAR_DUPLICATE_JACCARD",
+    "content_hash",
+    "detect_language",
+    "estimated_jaccard",
+    "lsh_bands",
+    "minhash_signature",
+    "near_duplicate",
+    "normalise",
+    "segment",
+]
+
+_HOME = {
+    "NEAR_DUPLICATE_JACCARD": "duplicates",
+    "content_hash": "duplicates",
+    "detect_language": "language",
+    "estimated_jaccard": "duplicates",
+    "lsh_bands": "duplicates",
+    "minhash_signature": "duplicates",
+    "near_duplicate": "duplicates",
+    "normalise": "normal",
+    "segment": "segmentation",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__
