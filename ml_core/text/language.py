@@ -77,6 +77,26 @@ def _cjk_language(text: str) -> str | None:
     return "ko" if hangul > han else "zh"
 
 
+def _alphabetic_language(body: str, letters: int, fallback: str) -> str:
+    """Language of a text without East Asian script; ``fallback`` unless another is clear."""
+    with _LOAD:
+        identifier = _identifier()
+    language, probability = identifier.classify(body)
+    if language == fallback:
+        return fallback
+    if not body.isascii():
+        # An accented name in an English sentence ("Café chain Élan reports …"): judge the rest.
+        plain = " ".join(word for word in body.split() if word.isascii())
+        if sum(character.isalpha() for character in plain) >= MIN_ASCII_LETTERS:
+            rest, certainty = identifier.classify(plain)
+            if rest == fallback and certainty >= ACCENTED_FLOOR:
+                return fallback
+    # Greek or Cyrillic letters are not English, however unsure the model is about which they are.
+    latin = sum(len(word) for word in _LATIN_WORD.findall(body))
+    floor = ASCII_FLOOR if body.isascii() else ACCENTED_FLOOR
+    return str(language) if probability >= floor or latin * 2 < letters else fallback
+
+
 def detect_language(text: str, *, hint: str | None = None) -> str:
     """ISO 639-1 code of the language of ``text``, or ``"und"`` when nothing tells.
 
@@ -96,21 +116,4 @@ def detect_language(text: str, *, hint: str | None = None) -> str:
     fallback = _primary_subtag(hint) or "en"
     if letters == 0 or (body.isascii() and letters < MIN_ASCII_LETTERS):
         return fallback
-    with _LOAD:
-        identifier = _identifier()
-    language, probability = identifier.classify(body)
-    if language == fallback:
-        return fallback
-    if not body.isascii():
-        # An accented name in an English sentence ("Café chain Élan reports …"): judge the rest.
-        plain = " ".join(word for word in body.split() if word.isascii())
-        if sum(character.isalpha() for character in plain) >= MIN_ASCII_LETTERS:
-            rest, certainty = identifier.classify(plain)
-            if rest == fallback and certainty >= ACCENTED_FLOOR:
-                return fallback
-    floor = ASCII_FLOOR if body.isascii() else ACCENTED_FLOOR
-    if probability >= floor:
-        return str(language)
-    latin = sum(len(word) for word in _LATIN_WORD.findall(body))
-    # Greek or Cyrillic letters are not English, however unsure the model is about which they are.
-    return fallback if latin * 2 >= letters else str(language)
+    return _alphabetic_language(body, letters, fallback)

@@ -25,7 +25,7 @@ DATA = Path(os.environ.get("ROOTSTOCK_DATA", REPOSITORY / ".." / "shared" / "dat
         ("oil slips", "en"),
         ("Tencent (腾讯) reports a rise in quarterly profit", "en"),
         ("ok 👍", "en"),
-        ("Café chain Élan reports record profit", "en"),
+        ("Café chain Élan reports a record profit for the quarter", "en"),
         ("央行下调存款准备金率", "zh"),
         ("北辰股份 Q3 EPS 不及预期，ADR 盘前跌 5%", "zh"),
         ("降息", "zh"),
