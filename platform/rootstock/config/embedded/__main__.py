@@ -1,4 +1,4 @@
-"""`python -m rootstock.config.embedded start|stop|status|env`: only the servers, to develop with."""
+"""`python -m rootstock.config.embedded start|stop|status|env`: the servers alone."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Stops what a killed parent left running.
 
 Run as a script of its own by `processes.Guardian`, with nothing but the standard library, so that
-it is up in milliseconds and small. It reads lines from a pipe whose other end only the parent holds:
+it is up in milliseconds and small. It reads a pipe whose other end only the parent holds:
 
     + PID SIGNAL GROUP     watch PID; GROUP is 1 when the signal goes to its process group
     - PID                  it ended in good order, forget it
@@ -12,6 +12,7 @@ that is still watched gets its signal, and SIGKILL if it is not gone after `PATI
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -20,13 +21,22 @@ import time
 PATIENCE = 8.0
 
 
-def send(pid: int, number: int, group: bool) -> bool:
-    """Signal a process or its group; False when there is none left."""
-    try:
+def send(pid: int, number: int, group: bool) -> None:
+    """Signal a process or its group, if there still is one."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         (os.killpg if group else os.kill)(pid, number)
-    except (ProcessLookupError, PermissionError):
+
+
+def lives(pid: int) -> bool:
+    """Whether the process still runs; one that waits to be collected (a zombie) does not."""
+    try:
+        os.kill(pid, 0)
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:  # noqa: PTH123
+            return file.read().rsplit(")", maxsplit=1)[1].split()[0] != "Z"
+    except ProcessLookupError:
         return False
-    return True
+    except OSError:  # no /proc (macOS), or not ours to look at
+        return True
 
 
 def watch() -> dict[int, tuple[int, bool]]:
@@ -45,13 +55,15 @@ def main() -> None:
     """Watch, then clean up."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    left = {pid: how for pid, how in watch().items() if send(pid, *how)}
+    left = watch()
+    for pid, (number, group) in left.items():
+        send(pid, number, group)
     deadline = time.monotonic() + PATIENCE
-    while left and time.monotonic() < deadline:
+    while any(lives(pid) for pid in left) and time.monotonic() < deadline:
         time.sleep(0.05)
-        left = {pid: how for pid, how in left.items() if send(pid, 0, how[1])}
     for pid, (_, group) in left.items():
-        send(pid, signal.SIGKILL, group)
+        if lives(pid):
+            send(pid, signal.SIGKILL, group)
 
 
 if __name__ == "__main__":

@@ -215,7 +215,7 @@ def create_cluster(
             *([] if durable else ["--no-sync"]),
         ]
         with log.open("ab") as output:
-            result = subprocess.run(  # noqa: S603, PLW1509 - our arguments, no threads yet
+            result = subprocess.run(  # noqa: S603 - our own arguments
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
