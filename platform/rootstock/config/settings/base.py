@@ -1,0 +1,301 @@
+"""Settings that hold everywhere; the other modules of this package say only what differs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import dj_database_url
+from celery.schedules import crontab
+from csp.constants import NONE, SELF
+from django.utils.translation import gettext_lazy as _
+from kombu import Queue
+
+ROOT = Path(__file__).resolve().parents[4]
+VAR = Path(os.environ.get("ROOTSTOCK_VAR", ROOT / "var")).resolve()
+ARTIFACTS = Path(os.environ.get("ROOTSTOCK_ARTIFACTS", VAR / "artifacts")).resolve()
+DATA = Path(os.environ.get("ROOTSTOCK_DATA", ROOT.parent / "shared" / "data")).resolve()
+
+SECRET_KEY = os.environ.get("ROOTSTOCK_SECRET_KEY", "")
+DEBUG = False
+ALLOWED_HOSTS = os.environ.get("ROOTSTOCK_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]").split(",")
+CSRF_TRUSTED_ORIGINS = [o for o in os.environ.get("ROOTSTOCK_ORIGINS", "").split(",") if o]
+
+INSTALLED_APPS = [
+    "rootstock.web",
+    "rootstock.tenancy",
+    "rootstock.accounts",
+    "rootstock.audit",
+    "rootstock.outbox",
+    "rootstock.jobs",
+    "rootstock.realtime",
+    "rootstock.webhooks",
+    "rootstock.modelhub",
+    "apps.finance_sentiment",
+    "channels",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_htmx",
+    "csp",
+    "axes",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.postgres",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django.forms",
+]
+
+MIDDLEWARE = [
+    "rootstock.common.middleware.RequestIdMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "rootstock.tenancy.middleware.OrganisationMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+
+ROOT_URLCONF = "rootstock.config.urls"
+ASGI_APPLICATION = "rootstock.config.asgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.template.context_processors.i18n",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "rootstock.web.context.shell",
+            ],
+        },
+    },
+]
+
+# --- storage: truth is in PostgreSQL; Redis may be wiped at any moment ------------------------
+
+
+def _database(url: str) -> dict[str, Any]:
+    database: dict[str, Any] = dict(dj_database_url.parse(url))
+    database["OPTIONS"] = {
+        **database.get("OPTIONS", {}),
+        # Under ASGI each request has its own thread; a pool is what keeps connections alive.
+        "pool": {"min_size": 1, "max_size": int(os.environ.get("ROOTSTOCK_DB_POOL", "16"))},
+    }
+    return database
+
+
+DATABASE_URL = os.environ.get("DATABASE_URL", "")
+DATABASE_OWNER_URL = os.environ.get("DATABASE_OWNER_URL", DATABASE_URL)
+DATABASES: dict[str, dict[str, Any]] = {}
+if DATABASE_URL:
+    DATABASES = {
+        "default": _database(DATABASE_URL),
+        "owner": {**dj_database_url.parse(DATABASE_OWNER_URL), "CONN_MAX_AGE": 0},
+    }
+
+REDIS_URL = os.environ.get("REDIS_URL", "")
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.core.RedisChannelLayer",
+        "CONFIG": {"hosts": [REDIS_URL], "capacity": 1000, "expiry": 60},
+    },
+}
+CACHES: dict[str, dict[str, Any]] = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "rootstock",
+    },
+}
+
+# --- workers ---------------------------------------------------------------------------------
+
+CELERY_BROKER_URL = (
+    "redis+socket://" + REDIS_URL.removeprefix("unix://")
+    if REDIS_URL.startswith("unix://")
+    else REDIS_URL
+)
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_TASK_QUEUES = [Queue("default"), Queue("ingest"), Queue("training")]
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600, "health_check_interval": 10}
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE = {
+    # The sweepers are what makes Redis replaceable: whatever a lost message was to do is done by the next sweep.
+    "outbox-sweep": {"task": "rootstock.outbox.sweep", "schedule": 2.0, "options": {"expires": 10}},
+    "jobs-sweep": {"task": "rootstock.jobs.sweep", "schedule": 15.0, "options": {"expires": 30}},
+    "partitions": {"task": "rootstock.common.maintain_partitions", "schedule": crontab(minute=7)},
+    "idempotency-expire": {"task": "rootstock.outbox.expire_keys", "schedule": crontab(minute=17)},
+}
+
+# --- people ----------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+AUTH_PASSWORD_VALIDATORS[1]["OPTIONS"] = {"min_length": 10}  # type: ignore[assignment]
+LOGIN_URL = "accounts:sign-in"
+LOGIN_REDIRECT_URL = "/"
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = 0.25  # hours
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_LOCKOUT_CALLABLE = "rootstock.accounts.views.locked_out"
+AXES_USERNAME_FORM_FIELD = "username"
+AXES_VERBOSE = False
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 14 * 24 * 3600
+
+EMAIL_BACKEND = os.environ.get(
+    "ROOTSTOCK_EMAIL_BACKEND", "django.core.mail.backends.console.EmailBackend"
+)
+EMAIL_HOST = os.environ.get("ROOTSTOCK_EMAIL_HOST", "localhost")
+EMAIL_PORT = int(os.environ.get("ROOTSTOCK_EMAIL_PORT", "25"))
+EMAIL_HOST_USER = os.environ.get("ROOTSTOCK_EMAIL_USER", "")
+EMAIL_HOST_PASSWORD = os.environ.get("ROOTSTOCK_EMAIL_PASSWORD", "")
+EMAIL_USE_TLS = os.environ.get("ROOTSTOCK_EMAIL_TLS", "") == "1"
+DEFAULT_FROM_EMAIL = os.environ.get("ROOTSTOCK_EMAIL_FROM", "rootstock@localhost")
+
+# --- REST ------------------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "rootstock.accounts.authentication.ApiKeyAuthentication",
+        "rootstock.accounts.authentication.BrowserSessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rootstock.common.access.HasPermission"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rootstock.common.parsers.StrictJSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "rootstock.common.schema.RootstockSchema",
+    "DEFAULT_PAGINATION_CLASS": None,
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_THROTTLE_CLASSES": ["rootstock.common.throttling.OrganisationThrottle"],
+    "EXCEPTION_HANDLER": "rootstock.common.problems.exception_handler",
+    "UNAUTHENTICATED_USER": None,
+    "DATETIME_FORMAT": "iso-8601",
+}
+# requests a minute for one key or one signed-in person
+ROOTSTOCK_RATE_LIMIT = int(os.environ.get("ROOTSTOCK_RATE_LIMIT", "3000"))
+DATA_UPLOAD_MAX_MEMORY_SIZE = 32 * 1024 * 1024
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Rootstock",
+    "DESCRIPTION": "Fine-tune foundation models on your own data and put them to work.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rootstock.common.access.SignedIn"],
+    "SERVE_AUTHENTICATION": None,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SCHEMA_PATH_PREFIX": "/api/v1/",
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "rootstock.common.schema.problem_responses",
+    ],
+}
+
+# --- inference -------------------------------------------------------------------------------
+
+INFERENCE_ADDRESS = os.environ.get(
+    "ROOTSTOCK_INFERENCE_ADDRESS", f"unix://{VAR}/run/inference.sock"
+)
+INFERENCE_TOKEN = os.environ.get("ROOTSTOCK_INFERENCE_TOKEN", "")
+# a training process that grows beyond this is stopped with a clear message
+TRAINING_MEMORY_MB = int(os.environ.get("ROOTSTOCK_TRAINING_MEMORY_MB", "6144"))
+
+# --- language, time, static ------------------------------------------------------------------
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", _("English")), ("zh-hans", _("Simplified Chinese"))]
+LOCALE_PATHS = [ROOT / "platform" / "rootstock" / "web" / "locale"]
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+STATIC_URL = "/static/"
+STATIC_ROOT = VAR / "static"
+STORAGES = {
+    "default": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": VAR / "media"},
+    },
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+WHITENOISE_USE_FINDERS = True
+
+# --- security headers ------------------------------------------------------------------------
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+    },
+}
+X_FRAME_OPTIONS = "DENY"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"request_id": {"()": "rootstock.common.middleware.RequestIdFilter"}},
+    "formatters": {
+        "line": {"format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s"},
+    },
+    "handlers": {
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["request_id"],
+        },
+    },
+    "root": {"handlers": ["stderr"], "level": os.environ.get("ROOTSTOCK_LOG_LEVEL", "INFO")},
+    "loggers": {"httpx": {"level": "WARNING"}, "axes": {"level": "WARNING"}},
+}
