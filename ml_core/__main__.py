@@ -1,0 +1,342 @@
+"""The command line: ``python -m ml_core train | evaluate | predict | serve``.
+
+The last line on stdout is one JSON object (``predict``: one per text). Exit codes: 0 done, 2 bad input
+(one line on stderr says what), 130 stopped by SIGTERM or SIGINT, 137 memory limit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any, TextIO
+
+from ml_core.data import DataError, read_examples
+from ml_core.evaluation import evaluate
+from ml_core.models import BaseModelError, Predictor
+from ml_core.registry import Artifact, ArtifactError
+from ml_core.training import (
+    ConfigError,
+    Progress,
+    TrainConfig,
+    TrainingCancelled,
+    TrainingError,
+    train,
+)
+
+EXIT_BAD_INPUT = 2
+EXIT_STOPPED = 130
+EXIT_MEMORY = 137
+
+_PREDICT_CHUNK = 512
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.run(options)
+    except (DataError, ConfigError, BaseModelError, ArtifactError, TrainingError) as error:
+        return _fail(str(error), EXIT_BAD_INPUT)
+    except ValueError as error:
+        # A device that is not there, an address that is taken.
+        return _fail(str(error), EXIT_BAD_INPUT)
+    except TrainingCancelled as error:
+        return _fail(str(error), EXIT_STOPPED)
+    except BrokenPipeError:
+        # The reader of our output has gone; python must not complain again while closing stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m ml_core", description="Fine-tune, evaluate, apply and serve text models."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_train(commands)
+    _add_evaluate(commands)
+    _add_predict(commands)
+    _add_serve(commands)
+    return parser
+
+
+def _add_train(commands: Any) -> None:
+    command = commands.add_parser("train", help="fine-tune a model and write it as an artefact")
+    command.set_defaults(run=_train)
+    command.add_argument(
+        "--config", type=Path, metavar="FILE.yaml", help="options as a YAML mapping; flags win"
+    )
+    for option in fields(TrainConfig):
+        flag = "--" + option.name.replace("_", "-")
+        default = "" if option.default in (MISSING, None) else f" Default: {option.default}."
+        text = (option.metadata["help"] + default).replace("%", "%%")
+        if option.type == "bool":
+            command.add_argument(
+                flag, action=argparse.BooleanOptionalAction, default=None, help=text
+            )
+        else:
+            command.add_argument(flag, metavar="VALUE", help=text)
+    command.add_argument(
+        "--progress",
+        choices=("auto", "bar", "jsonl", "none"),
+        default="auto",
+        help="a bar, or one JSON object a line; auto: a bar when stderr is a terminal, else nothing",
+    )
+    command.add_argument(
+        "--progress-file",
+        metavar="FILE|fd:N",
+        help="write JSON progress lines to this file or open file descriptor instead of stderr",
+    )
+    command.add_argument(
+        "--max-memory-mb",
+        type=int,
+        metavar="N",
+        help="end with exit code 137 when the process holds more than N MiB of memory",
+    )
+
+
+def _add_evaluate(commands: Any) -> None:
+    command = commands.add_parser("evaluate", help="score an artefact on labelled texts")
+    command.set_defaults(run=_evaluate)
+    command.add_argument("artifact", type=Path, metavar="DIR", help="the artefact's directory")
+    _add_data(command)
+    command.add_argument("--label-column", default="label", help="column of the label")
+
+
+def _add_predict(commands: Any) -> None:
+    command = commands.add_parser(
+        "predict", help="label the texts of a file; one JSON object a line on stdout"
+    )
+    command.set_defaults(run=_predict)
+    command.add_argument("artifact", type=Path, metavar="DIR", help="the artefact's directory")
+    _add_data(command)
+
+
+def _add_data(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--data", type=Path, required=True, metavar="FILE", help=".csv, .jsonl or .parquet"
+    )
+    command.add_argument("--text-column", default="text", help="column of the text")
+    command.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+
+
+def _add_serve(commands: Any) -> None:
+    command = commands.add_parser("serve", help="run the inference process")
+    command.set_defaults(run=_serve)
+    command.add_argument(
+        "--address", required=True, help="unix:///path.sock or http://host:port to serve at"
+    )
+    command.add_argument(
+        "--allowed-root",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="only models below this directory are loaded",
+    )
+    command.add_argument(
+        "--token-env",
+        metavar="NAME",
+        help="environment variable with the token that callers must present",
+    )
+    command.add_argument(
+        "--threads", type=_positive, metavar="N", help="threads of one forward pass; default: cores"
+    )
+    command.add_argument(
+        "--max-queue",
+        type=_positive,
+        default=8192,
+        metavar="N",
+        help="texts accepted and not answered at a time; more are refused (default %(default)s)",
+    )
+    command.add_argument(
+        "--max-loaded",
+        type=_positive,
+        default=4,
+        metavar="N",
+        help="models in memory; the least recently used goes first (default %(default)s)",
+    )
+    command.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def _train(options: argparse.Namespace) -> int:
+    given = {
+        option.name: getattr(options, option.name)
+        for option in fields(TrainConfig)
+        if getattr(options, option.name) is not None
+    }
+    if options.config is None:
+        config = TrainConfig.from_mapping(given)
+    else:
+        config = TrainConfig.from_yaml(options.config, **given)
+    stop_requested = _stop_on_signals()
+    if options.max_memory_mb is not None:
+        from ml_core.training.memory import limit_memory
+
+        limit_memory(options.max_memory_mb, lambda message: _fail(message, EXIT_MEMORY))
+    with _ProgressOutput(options.progress, options.progress_file) as show:
+        artifact = train(config, on_progress=show, should_stop=stop_requested)
+    manifest = artifact.manifest
+    _print_json(
+        {
+            "artifact": str(artifact.path),
+            "digest": artifact.digest,
+            "labels": manifest.labels,
+            "languages": manifest.languages,
+            "size_bytes": artifact.size_bytes,
+            "accuracy": manifest.metrics["accuracy"],
+            "macro_f1": manifest.metrics["macro_f1"],
+        }
+    )
+    return 0
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    report = evaluate(
+        options.artifact,
+        options.data,
+        text=options.text_column,
+        label=options.label_column,
+        device=options.device,
+    )
+    _print_json(report.to_dict())
+    return 0
+
+
+def _predict(options: argparse.Namespace) -> int:
+    artifact = Artifact.open(options.artifact)
+    texts = [
+        example.text
+        for example in read_examples(options.data, text=options.text_column, require_label=False)
+    ]
+    predictor = Predictor.load(artifact, device=options.device)
+    for start in range(0, len(texts), _PREDICT_CHUNK):
+        chunk = texts[start : start + _PREDICT_CHUNK]
+        for text, prediction in zip(chunk, predictor.predict(chunk), strict=True):
+            _print_json(
+                {
+                    "text": text,
+                    "label": prediction.label,
+                    "probabilities": {
+                        label: round(value, 6) for label, value in prediction.probabilities.items()
+                    },
+                }
+            )
+    sys.stdout.flush()
+    return 0
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from ml_core.serving import serve
+
+    token = None
+    if options.token_env is not None:
+        token = os.environ.get(options.token_env)
+        if not token:
+            raise ConfigError(f"--token-env: the variable {options.token_env} is not set or empty")
+    serve(
+        options.address,
+        allowed_root=options.allowed_root,
+        token=token,
+        threads=options.threads,
+        max_queue=options.max_queue,
+        max_loaded=options.max_loaded,
+        device=options.device,
+    )
+    return 0
+
+
+def _stop_on_signals() -> Callable[[], bool]:
+    """Turn SIGTERM and SIGINT into a question that training asks; a second one ends the process at once."""
+    received: list[int] = []
+
+    def handle(number: int, _: object) -> None:
+        received.append(number)
+        signal.signal(number, signal.SIG_DFL)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, handle)
+    return lambda: bool(received)
+
+
+class _ProgressOutput:
+    """Shows progress as a bar, as JSON lines, or not at all."""
+
+    def __init__(self, kind: str, target: str | None) -> None:
+        if target is not None and kind in {"auto", "jsonl"}:
+            kind = "jsonl"
+        elif kind == "auto":
+            kind = "bar" if sys.stderr.isatty() else "none"
+        self._kind = kind
+        self._file: TextIO = sys.stderr
+        if target is not None and kind == "jsonl":
+            self._file = _open_progress(target)
+        self._bar: Any = None
+
+    def __enter__(self) -> Callable[[Progress], None]:
+        return {"bar": self._show_bar, "jsonl": self._write_line, "none": lambda _: None}[
+            self._kind
+        ]
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+        if self._file is not sys.stderr:
+            self._file.close()
+
+    def _write_line(self, progress: Progress) -> None:
+        self._file.write(json.dumps(progress.to_dict()) + "\n")
+        self._file.flush()
+
+    def _show_bar(self, progress: Progress) -> None:
+        if self._bar is None:
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=None, unit="step", file=sys.stderr, dynamic_ncols=True)
+        bar = self._bar
+        bar.set_description_str(progress.phase)
+        if progress.total_steps:
+            bar.total = progress.total_steps
+            bar.n = progress.step
+        if progress.metrics is not None:
+            shown = " ".join(f"{name} {value:.3f}" for name, value in progress.metrics.items())
+            bar.write(f"epoch {progress.epoch:g}: {shown}", file=sys.stderr)
+        if progress.loss is not None:
+            bar.set_postfix(loss=f"{progress.loss:.4f}", refresh=False)
+        bar.refresh()
+
+
+def _open_progress(target: str) -> TextIO:
+    descriptor = target.removeprefix("fd:")
+    try:
+        if target.startswith("fd:"):
+            return os.fdopen(int(descriptor), "w", encoding="utf-8")
+        return Path(target).open("w", encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"--progress-file {target}: {error}") from None
+
+
+def _print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def _fail(message: str, code: int) -> int:
+    sys.stderr.write(f"error: {' '.join(message.split())}\n")
+    sys.stderr.flush()
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

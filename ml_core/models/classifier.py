@@ -1,0 +1,141 @@
+"""A text classifier: an encoder, the mean of its token states, one linear layer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from ml_core.models.bases import drop_pooler, quiet_transformers
+from ml_core.registry.artifact import CONFIG, WEIGHTS, Artifact, ArtifactError
+
+
+class TextClassifier(nn.Module):
+    """logits = W · dropout(mean over real tokens of encoder(x)) + b.
+
+    The mean is what sentence-transformers bases are trained with; their [CLS] state and pooler are
+    not trained at all. ``forward`` takes ``input_ids`` and ``attention_mask`` of shape (texts,
+    tokens), gives (texts, labels).
+    """
+
+    def __init__(self, encoder: Any, label_count: int, *, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.encoder: Any = encoder
+        hidden: int = encoder.config.hidden_size
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(hidden, label_count)
+        nn.init.normal_(self.classifier.weight, std=0.02)
+        nn.init.zeros_(self.classifier.bias)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        weights = attention_mask.unsqueeze(-1).to(states.dtype)
+        mean = (states * weights).sum(1) / weights.sum(1)
+        logits: Tensor = self.classifier(self.dropout(mean))
+        return logits
+
+
+def pad_batch(
+    token_ids: Sequence[Sequence[int]], *, pad_id: int, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """(input_ids, attention_mask), both (texts, longest), padded on the right."""
+    longest = max(len(ids) for ids in token_ids)
+    rows = [[*ids, *[pad_id] * (longest - len(ids))] for ids in token_ids]
+    mask = [[1] * len(ids) + [0] * (longest - len(ids)) for ids in token_ids]
+    return torch.tensor(rows, device=device), torch.tensor(mask, device=device)
+
+
+def predict_batch(
+    model: TextClassifier, token_ids: Sequence[Sequence[int]], *, pad_id: int, device: torch.device
+) -> np.ndarray:
+    """Probabilities of shape (texts, labels), float32, of one batch of encoded texts."""
+    ids, mask = pad_batch(token_ids, pad_id=pad_id, device=device)
+    with torch.inference_mode():
+        probabilities: np.ndarray = model(ids, mask).softmax(-1).float().cpu().numpy()
+    return probabilities
+
+
+def select_device(name: str) -> torch.device:
+    """The device called ``name``; "auto" is the first GPU when there is one, else the CPU.
+
+    Raises ValueError for a device that is not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ValueError(f"device {name!r} is unknown; use auto, cpu or cuda") from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device {name!r}: this machine has no usable GPU")
+    return device
+
+
+def save_classifier(model: TextClassifier, directory: Path) -> None:
+    """Write ``model.safetensors`` and ``config.json``.
+
+    The encoder's weights carry transformers' own prefix, so
+    ``AutoModel.from_pretrained(directory)`` reads them too.
+    """
+    prefix = _encoder_prefix(model.encoder)
+    tensors = {
+        (f"{prefix}.{name.removeprefix('encoder.')}" if name.startswith("encoder.") else name): (
+            tensor.detach().cpu().contiguous()
+        )
+        for name, tensor in model.state_dict().items()
+    }
+    save_file(tensors, directory / WEIGHTS, metadata={"format": "pt"})
+    config: dict[str, Any] = model.encoder.config.to_dict()
+    config["architectures"] = [type(model.encoder).__name__]
+    # Where the base was found is a path of the machine that trained it.
+    config.pop("_name_or_path", None)
+    target = directory / CONFIG
+    target.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def load_classifier(artifact: Artifact) -> TextClassifier:
+    """Rebuild the model of an artefact, in evaluation mode.
+
+    Raises ArtifactError naming the file: weights that do not fit the configuration, or are not
+    finite.
+    """
+    from transformers import AutoConfig, AutoModel
+
+    quiet_transformers()
+    path = artifact.path / WEIGHTS
+    try:
+        config = AutoConfig.from_pretrained(artifact.path, trust_remote_code=False)
+        encoder = AutoModel.from_config(config, trust_remote_code=False)  # type: ignore[no-untyped-call]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ArtifactError(artifact.path / CONFIG, f"cannot be used: {error}") from error
+    drop_pooler(encoder)
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ArtifactError(path, f"cannot be read: {error}") from error
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise ArtifactError(path, f"weight {name!r} is not finite (NaN or infinity)")
+    prefix = f"{_encoder_prefix(encoder)}."
+    state = {
+        (f"encoder.{name.removeprefix(prefix)}" if name.startswith(prefix) else name): tensor
+        for name, tensor in tensors.items()
+    }
+    model = TextClassifier(encoder, len(artifact.manifest.labels))
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        raise ArtifactError(path, f"does not fit the configuration: {error}") from error
+    return model.eval()
+
+
+def _encoder_prefix(encoder: Any) -> str:
+    prefix: str = encoder.base_model_prefix
+    return prefix or "model"

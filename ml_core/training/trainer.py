@@ -1,0 +1,30 @@
+"""The public door of training; what needs torch is behind it, in `loop`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ml_core.registry.artifact import Artifact
+from ml_core.training.config import TrainConfig
+from ml_core.training.progress import Progress
+
+
+def train(
+    config: TrainConfig,
+    *,
+    on_progress: Callable[[Progress], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> Artifact:
+    """Train as ``config`` says and return the artefact written to ``config.out``.
+
+    ``on_progress`` is called at every phase, at most twice a second while training, and after each
+    evaluation; ``should_stop`` is asked before every batch. The same config, data and machine give
+    the same model.
+
+    Raises DataError, ConfigError, BaseModelError or ArtifactError for bad input (before any
+    training), TrainingCancelled when asked to stop, TrainingError when the loss is no longer
+    finite. Only a finished run leaves anything at ``config.out``.
+    """
+    from ml_core.training.loop import run
+
+    return run(config, on_progress or (lambda _: None), should_stop or (lambda: False))
