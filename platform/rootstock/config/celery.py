@@ -10,4 +10,6 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "rootstock.config.settings.embed
 
 app = Celery("rootstock")
 app.config_from_object("django.conf:settings", namespace="CELERY")
+# Threads of the web process publish too, and only the default application is seen by every thread.
+app.set_default()
 app.autodiscover_tasks()

@@ -18,6 +18,12 @@ ARTIFACTS = Path(os.environ.get("ROOTSTOCK_ARTIFACTS", VAR / "artifacts")).resol
 DATA = Path(os.environ.get("ROOTSTOCK_DATA", ROOT.parent / "shared" / "data")).resolve()
 
 SECRET_KEY = os.environ.get("ROOTSTOCK_SECRET_KEY", "")
+# former keys: what was signed, encrypted or digested under them is still accepted
+SECRET_KEY_FALLBACKS = [k for k in os.environ.get("ROOTSTOCK_OLD_SECRET_KEYS", "").split(",") if k]
+# where people reach this installation: the start of every link in an e-mail
+ROOTSTOCK_URL = os.environ.get(
+    "ROOTSTOCK_URL", f"http://127.0.0.1:{os.environ.get('ROOTSTOCK_PORT', '8000')}"
+)
 DEBUG = False
 ALLOWED_HOSTS = os.environ.get("ROOTSTOCK_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]").split(",")
 CSRF_TRUSTED_ORIGINS = [o for o in os.environ.get("ROOTSTOCK_ORIGINS", "").split(",") if o]
@@ -53,6 +59,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "rootstock.common.middleware.RequestIdMiddleware",
+    "rootstock.common.middleware.ApiMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -64,7 +71,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "rootstock.tenancy.middleware.OrganisationMiddleware",
+    "rootstock.accounts.middleware.OrganisationMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
 
@@ -153,6 +160,17 @@ CELERY_BEAT_SCHEDULE = {
     "idempotency-expire": {"task": "rootstock.outbox.expire_keys", "schedule": crontab(minute=17)},
 }
 
+# A worker that has said nothing for this long is taken for dead and its work is given to another.
+ROOTSTOCK_LEASE_SECONDS = int(os.environ.get("ROOTSTOCK_LEASE_SECONDS", "30"))
+# Days that rows of the partitioned tables are kept; whole partitions are dropped. At least 7.
+ROOTSTOCK_RETENTION_DAYS = {
+    "realtime_event": 14,
+    "webhooks_attempt": 30,
+    "modelhub_prediction": 90,
+}
+# Networks (CIDR, by comma) of the owner's own that webhooks and feeds may reach; none by default.
+ROOTSTOCK_HTTP_ALLOW_PRIVATE = os.environ.get("ROOTSTOCK_HTTP_ALLOW_PRIVATE", "")
+
 # --- people ----------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "accounts.User"
@@ -176,6 +194,8 @@ AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
+# the locked page says when to try again, and that has to stay true
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_LOCKOUT_CALLABLE = "rootstock.accounts.views.locked_out"
 AXES_USERNAME_FORM_FIELD = "username"
 AXES_VERBOSE = False

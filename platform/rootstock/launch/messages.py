@@ -8,8 +8,8 @@ from pathlib import Path
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import PoFileError, read_po
 
-from rootstock.config.bootstrap import ROOT
-from rootstock.config.phases import write
+from rootstock.launch.bootstrap import ROOT
+from rootstock.launch.phases import write
 
 LOCALES = ROOT / "platform" / "rootstock" / "web" / "locale"
 

