@@ -1,6 +1,6 @@
-"""Make `.venv` hold exactly what pyproject.toml and constraints.txt ask for; do nothing if it does.
+"""Make `.venv` hold what pyproject.toml and constraints.txt ask for, then run Python in it.
 
-Run by `script/python` with any Python 3.11, standard library only. Packages come from wherever pip on
+Run by `script/python` with any Python 3.11; standard library only. Packages come from wherever pip on
 this machine is set up to look (its configuration files and `PIP_…` variables are used as they are).
 """
 
@@ -10,6 +10,7 @@ import argparse
 import fcntl
 import hashlib
 import os
+import signal
 import subprocess
 import sys
 import tomllib
@@ -30,42 +31,53 @@ class SetUpError(RuntimeError):
 
 
 def main() -> int:
-    """Set up, showing progress; 1 with a message when it failed."""
+    """Set up, showing progress, then become the environment's Python with the rest of the arguments.
+
+    It is one process all along: who signals `script/demo` reaches what runs, whatever that is by then.
+    """
     parser = argparse.ArgumentParser(prog="script/python", description=__doc__)
     parser.add_argument("--dev", action="store_true", help="with the tools for tests and lint")
-    parser.add_argument("--quiet", action="store_true", help="say nothing when all is in place")
+    parser.add_argument("--verbose", action="store_true", help="show the phase even if it is done")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="what Python is to run")
     options = parser.parse_args()
     var = Path(os.environ.get("ROOTSTOCK_VAR") or ROOT / "var").absolute()
     log = var / "log" / "setup.log"
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        phases = Phases(var / "startup.json", new=True)
         wanted = fingerprint(dev=options.dev)
-        if options.quiet and wanted in stamps():
-            return 0
-        with phases.phase("Python packages") as phase:
-            set_up(phase, wanted, log, dev=options.dev)
+        if options.verbose or wanted not in stamps():
+            log.parent.mkdir(parents=True, exist_ok=True)
+            with Phases(var / "startup.json", new=True).phase("Python packages") as phase:
+                set_up(phase, wanted, log, dev=options.dev)
     except (SetUpError, OSError) as error:
         write(f"\n{error}")
         return 1
-    return 0
+    except KeyboardInterrupt:
+        write("\nInterrupted; the next run goes on from here.")
+        return 130
+    os.environ["PYTHONPATH"] = os.pathsep.join((str(ROOT), str(ROOT / "platform")))
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.execv(PYTHON, [str(PYTHON), *options.arguments])  # noqa: S606 - our own Python
 
 
 def set_up(phase: Phase, wanted: str, log: Path, *, dev: bool) -> None:
     """Install unless the stamp says that it was done; one process at a time."""
-    descriptor = os.open(ROOT, os.O_RDONLY)
+    # The lock is the kernel's: a killed process leaves none. Children hold it too, so that a pip whose
+    # parent was killed is waited for.
+    lock = os.open(ROOT, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)  # the kernel's: a killed process leaves none
+        fcntl.flock(lock, fcntl.LOCK_EX)
         if wanted in stamps():
             phase.result = "in place"
             return
+        STAMP.unlink(missing_ok=True)
         with log.open("ab") as output:
-            make_environment(output.fileno())
-            install(phase, log, dev=dev)
+            make_environment(output.fileno(), lock)
+        install(phase, log, lock, dev=dev)
         # An environment with the extra packages serves both, so both stamps are kept.
         STAMP.write_text("\n".join({wanted, fingerprint(dev=False)}))
     finally:
-        os.close(descriptor)
+        os.close(lock)
 
 
 def fingerprint(*, dev: bool) -> str:
@@ -93,9 +105,9 @@ def constraints() -> Path:
     return ROOT / "constraints.txt"
 
 
-def make_environment(output: int) -> None:
+def make_environment(output: int, lock: int) -> None:
     """The virtual environment with its pip; where Python lacks `ensurepip`, its own pip helps out."""
-    if PYTHON.exists() and run([PYTHON, "-m", "pip", "--version"], output) == 0:
+    if PYTHON.exists() and run([PYTHON, "-m", "pip", "--version"], output, lock) == 0:
         return
     try:
         import ensurepip  # noqa: F401
@@ -103,18 +115,18 @@ def make_environment(output: int) -> None:
         venv.create(VENV, clear=True, symlinks=True, with_pip=False)
         pip: list[str | Path] = [sys.executable, "-m", "pip", "--python", PYTHON]
         pip += ["install", "-q", "pip"]
-        if run(pip, output) != 0:
+        if run(pip, output, lock) != 0:
             raise SetUpError(
                 "This Python can neither make a virtual environment with pip nor install pip "
                 "into one; install its venv package (on Debian: python3-venv)"
             ) from None
     else:
         # In a process of its own: an environment must not know the PYTHONPATH of this one.
-        if run([sys.executable, "-I", "-m", "venv", "--clear", VENV], output) != 0:
+        if run([sys.executable, "-I", "-m", "venv", "--clear", VENV], output, lock) != 0:
             raise SetUpError(f"The virtual environment {VENV} could not be made")
 
 
-def install(phase: Phase, log: Path, *, dev: bool) -> None:
+def install(phase: Phase, log: Path, lock: int, *, dev: bool) -> None:
     """pip install, its output in the log, the packages counted as they come."""
     total = sum("==" in line for line in constraints().read_text().splitlines())
     command = [PYTHON, "-m", "pip", "install", "--progress-bar=off", "--no-input"]
@@ -130,19 +142,25 @@ def install(phase: Phase, log: Path, *, dev: bool) -> None:
         errors="replace",
         cwd=ROOT,
         env=environment,
+        pass_fds=(lock,),
     )
     last: list[str] = []
     count = 0
-    with log.open("a") as output:
-        for line in process.stdout or ():
-            output.write(line)
-            last = [*last[-14:], line.rstrip()]
-            count += line.startswith("Collecting ")
-            if line.startswith("Installing collected"):
-                phase.note("installing", 0.9)
-            elif line.startswith(("Collecting ", "Downloading ", "  Downloading ")):
-                name = line.split()[1].split("/")[-1].split(";")[0]
-                phase.note(f"downloading {name[:40]}", 0.85 * count / max(total, count))
+    try:
+        with log.open("a") as output:
+            for line in process.stdout or ():
+                output.write(line)
+                last = [*last[-14:], line.rstrip()]
+                count += line.startswith("Collecting ")
+                if line.startswith("Installing collected"):
+                    phase.note("installing", 0.9)
+                elif line.startswith(("Collecting ", "Downloading ", "  Downloading ")):
+                    name = line.split()[1].split("/")[-1].split(";")[0]
+                    phase.note(f"downloading {name[:40]}", 0.85 * count / max(total, count))
+    except KeyboardInterrupt:
+        process.terminate()
+        process.wait()
+        raise
     if process.wait() != 0:
         end = "\n".join(f"    {line}" for line in last if not line.startswith("WARNING"))
         raise SetUpError(
@@ -152,7 +170,7 @@ def install(phase: Phase, log: Path, *, dev: bool) -> None:
     phase.result = f"{count} packages"
 
 
-def run(command: Sequence[str | Path], output: int) -> int:
+def run(command: Sequence[str | Path], output: int, lock: int) -> int:
     """Run with the output in the log."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     return subprocess.call(  # noqa: S603 - our own arguments
@@ -161,6 +179,7 @@ def run(command: Sequence[str | Path], output: int) -> int:
         stdout=output,
         stderr=output,
         env=environment,
+        pass_fds=(lock,),
     )
 
 

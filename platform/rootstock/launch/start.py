@@ -19,9 +19,9 @@ from typing import NoReturn
 
 import psutil
 
+from rootstock.config.embedded import Services, StartError, start_services, var_directory
 from rootstock.launch import frontend
 from rootstock.launch.bootstrap import ROOT
-from rootstock.config.embedded import Services, StartError, start_services, var_directory
 from rootstock.launch.messages import MessagesError, compile_messages
 from rootstock.launch.phases import Phase, Phases, write
 from rootstock.launch.programs import demo_stream, programs, python, reachable

@@ -19,8 +19,8 @@ from typing import Any
 
 import psutil
 
-from rootstock.launch.bootstrap import ROOT
 from rootstock.config.embedded.processes import GUARDIAN, StartError, last_lines, spawn
+from rootstock.launch.bootstrap import ROOT
 from rootstock.launch.phases import write
 from rootstock.launch.programs import Program
 
