@@ -6,7 +6,6 @@ this machine is set up to look (its configuration files and `PIP_…` variables 
 
 from __future__ import annotations
 
-import argparse
 import fcntl
 import hashlib
 import os
@@ -30,34 +29,35 @@ class SetUpError(RuntimeError):
     """The environment could not be made; the message says why and what to do."""
 
 
-def main() -> int:
-    """Set up, showing progress, then become the environment's Python with the rest of the arguments.
+def main() -> None:
+    """`[--dev] [--verbose] ARGUMENTS…`: set up, then become the environment's Python with ARGUMENTS.
 
-    It is one process all along: who signals `script/demo` reaches what runs, whatever that is by then.
+    `--dev` adds the tools for tests and lint, `--verbose` shows the phase even if nothing is to do.
+    It is one process all along: who signals `script/demo` reaches what runs.
     """
-    parser = argparse.ArgumentParser(prog="script/python", description=__doc__)
-    parser.add_argument("--dev", action="store_true", help="with the tools for tests and lint")
-    parser.add_argument("--verbose", action="store_true", help="show the phase even if it is done")
-    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="what Python is to run")
-    options = parser.parse_args()
+    arguments = sys.argv[1:]
+    own = set()
+    while arguments and arguments[0] in ("--dev", "--verbose"):
+        own.add(arguments.pop(0))
+    dev = "--dev" in own
     var = Path(os.environ.get("ROOTSTOCK_VAR") or ROOT / "var").absolute()
     log = var / "log" / "setup.log"
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        wanted = fingerprint(dev=options.dev)
-        if options.verbose or wanted not in stamps():
+        wanted = fingerprint(dev=dev)
+        if "--verbose" in own or wanted not in stamps():
             log.parent.mkdir(parents=True, exist_ok=True)
             with Phases(var / "startup.json", new=True).phase("Python packages") as phase:
-                set_up(phase, wanted, log, dev=options.dev)
+                set_up(phase, wanted, log, dev=dev)
     except (SetUpError, OSError) as error:
         write(f"\n{error}")
-        return 1
+        sys.exit(1)
     except KeyboardInterrupt:
         write("\nInterrupted; the next run goes on from here.")
-        return 130
+        sys.exit(130)
     os.environ["PYTHONPATH"] = os.pathsep.join((str(ROOT), str(ROOT / "platform")))
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    os.execv(PYTHON, [str(PYTHON), *options.arguments])  # noqa: S606 - our own Python
+    os.execv(PYTHON, [str(PYTHON), *arguments])  # noqa: S606 - our own Python
 
 
 def set_up(phase: Phase, wanted: str, log: Path, *, dev: bool) -> None:
@@ -184,4 +184,4 @@ def run(command: Sequence[str | Path], output: int, lock: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
