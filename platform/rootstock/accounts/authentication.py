@@ -2,79 +2,101 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
-from collections.abc import Callable
-from datetime import timedelta
+import ipaddress
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.request import Request
 
-from rootstock.accounts.models import ApiKey
-from rootstock.common.actors import Actor
-from rootstock.common.problems import problem_response
-from rootstock.tenancy.models import Organisation
-from rootstock.tenancy.permissions import Permission
+from rootstock.accounts.keys import KEY_START, key_digest, key_matches, key_parts
+from rootstock.common.middleware import current_client_ip
 from rootstock.tenancy.rls import call_lookup
-from rootstock.tenancy.scope import organisation_scope
 
-KEY_START = "rk_"
+__all__ = [
+    "KEY_START",
+    "ApiKeyAuthentication",
+    "BrowserSessionAuthentication",
+    "FoundKey",
+    "KeyRefused",
+    "bearer_token",
+    "key_digest",
+    "key_find",
+]
 
-
-def key_digest(secret: str) -> bytes:
-    """HMAC-SHA256 of a key's secret, 32 bytes. The pepper is derived from the secret key of the installation."""
-    pepper = hashlib.sha256(b"rootstock.api-key:" + settings.SECRET_KEY.encode()).digest()
-    return hmac.new(pepper, secret.encode(), hashlib.sha256).digest()
-
-
-def enter_with_key(
-    request: HttpRequest, within: Callable[[HttpRequest], HttpResponse]
-) -> HttpResponse:
-    """Answer inside the organisation of the request's API key, or with a 401 problem."""
-    token = request.headers["Authorization"].removeprefix("Bearer ").strip()
-    row = _find(token)
-    if row is None:
-        return problem_response(
-            401,
-            "invalid-key",
-            "This API key is not known, has expired or was revoked.",
-            headers={"WWW-Authenticate": 'Bearer realm="rootstock"'},
-        )
-    with organisation_scope(row["organisation_id"]):
-        key = ApiKey.objects.get(pk=row["id"])
-        _note_use(key)
-        request.api_key = key  # type: ignore[attr-defined]
-        request.organisation = Organisation.objects.get(pk=key.organisation_id)  # type: ignore[attr-defined]
-        request.granted = frozenset(  # type: ignore[attr-defined]
-            Permission(scope) for scope in key.scopes if scope in Permission
-        )
-        request.actor = Actor("api_key", str(key.pk), str(key))  # type: ignore[attr-defined]
-        return within(request)
+# Compared with when no row has the prefix, so that a prefix cannot be told from the time an answer takes.
+_NO_DIGEST = bytes(32)
 
 
-def _find(token: str) -> dict[str, Any] | None:
-    prefix, _, secret = token.removeprefix(KEY_START).partition("_")
-    if not token.startswith(KEY_START) or not secret or not token.isascii() or "\x00" in token:
-        return None
-    rows = call_lookup("api_key_lookup", prefix[:16])
-    if not rows:
-        return None
-    row = rows[0]
-    if not hmac.compare_digest(bytes(row["digest"]), key_digest(secret)):
-        return None
-    expired = row["expires_at"] is not None and row["expires_at"] <= timezone.now()
-    return None if expired or row["revoked_at"] is not None else row
+@dataclass(frozen=True)
+class FoundKey:
+    """A key whose secret was right and which may be used now."""
+
+    id: uuid.UUID
+    organisation_id: uuid.UUID
+    last_used_at: datetime | None
+    renew: str | None  # its secret, when the digest is of a former pepper
 
 
-def _note_use(key: ApiKey) -> None:
-    """Remember the last use, at most once a minute: a write for every request would be a lock for every request."""
+class KeyRefused(Exception):
+    """A key that opens nothing. Only whoever has the secret is told more than that it is not known."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(code)
+        self.code = code
+        self.detail = detail
+
+
+def bearer_token(request: HttpRequest) -> str | None:
+    """What follows `Authorization: Bearer`, in any case; None without that header."""
+    scheme, _space, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+def key_find(token: str, request: HttpRequest) -> FoundKey:
+    """The key of this text, found before any organisation is known.
+
+    Raises:
+        KeyRefused: not known, revoked, expired, or used from a network that it is not bound to.
+    """
+    parts = key_parts(token)
+    rows = call_lookup("api_key_lookup", parts[0]) if parts else []
+    secret = parts[1] if parts else ""
+    row: dict[str, Any] = rows[0] if rows else {"digest": _NO_DIGEST, "previous_digest": None}
     now = timezone.now()
-    if key.last_used_at is None or now - key.last_used_at > timedelta(minutes=1):
-        ApiKey.objects.filter(pk=key.pk).update(last_used_at=now)
+    matches = key_matches(secret, bytes(row["digest"]))
+    by_previous = False
+    if row["previous_digest"] is not None and row["previous_expires_at"] > now:
+        by_previous = key_matches(secret, bytes(row["previous_digest"]))
+    if not rows or not (matches or by_previous):
+        raise KeyRefused("invalid-key", _("This API key is not known."))
+    if row["revoked_at"] is not None:
+        raise KeyRefused("revoked-key", _("This API key was revoked."))
+    if row["expires_at"] is not None and row["expires_at"] <= now:
+        raise KeyRefused("expired-key", _("This API key has expired."))
+    if row["networks"] and not _within(current_client_ip(), row["networks"]):
+        raise KeyRefused("key-network", _("This API key may not be used from this address."))
+    outdated = matches and not hmac.compare_digest(bytes(row["digest"]), key_digest(secret))
+    return FoundKey(
+        id=row["id"],
+        organisation_id=row["organisation_id"],
+        last_used_at=row["last_used_at"],
+        renew=secret if outdated else None,
+    )
+
+
+def _within(address: str | None, networks: list[str]) -> bool:
+    if address is None:
+        return False
+    ip = ipaddress.ip_address(address)
+    ip = getattr(ip, "ipv4_mapped", None) or ip
+    return any(ip in ipaddress.ip_network(network) for network in networks)
 
 
 class ApiKeyAuthentication(BaseAuthentication):

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.utils import timezone
 
 from rootstock.common.models import BaseModel
 from rootstock.tenancy.models import TenantModel
@@ -46,12 +47,20 @@ class User(BaseModel, AbstractBaseUser, PermissionsMixin):
 
 
 class ApiKey(TenantModel):
-    """A program's key: a public prefix and the peppered digest of its secret."""
+    """A program's key: a public prefix and the peppered digest of its secret.
+
+    It belongs to the organisation, not to whoever made it, and goes on working when they leave.
+    """
 
     name = models.CharField(max_length=80)
     prefix = models.CharField(max_length=16, unique=True)
     digest = models.BinaryField(max_length=32)
+    # the secret before the last rotation, for the overlap that was asked for
+    previous_digest = models.BinaryField(max_length=32, null=True, blank=True)
+    previous_expires_at = models.DateTimeField(null=True, blank=True)
     scopes = ArrayField(models.CharField(max_length=40))
+    # networks it may be used from, such as 203.0.113.0/24; anywhere when empty
+    networks = ArrayField(models.CharField(max_length=43), default=list, blank=True)
     created_by = models.CharField(max_length=200)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
@@ -59,3 +68,13 @@ class ApiKey(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix})"
+
+    @property
+    def has_expired(self) -> bool:
+        """Whether its time is over."""
+        return self.expires_at is not None and self.expires_at <= timezone.now()
+
+    @property
+    def is_usable(self) -> bool:
+        """Neither revoked nor expired."""
+        return self.revoked_at is None and not self.has_expired

@@ -6,10 +6,11 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.core.exceptions import ValidationError as ModelValidationError
 from django.db import connection, transaction
-from django.http import Http404, HttpRequest, JsonResponse
+from django.db.utils import OperationalError
+from django.http import Http404, HttpRequest, JsonResponse, UnreadablePostError
 from rest_framework import exceptions
 from rest_framework.response import Response
 
@@ -102,7 +103,7 @@ def pointers(detail: Any, prefix: str = "") -> list[dict[str, str]]:
             entry
             for key, value in detail.items()
             for entry in pointers(
-                value, prefix if key == "non_field_errors" else f"{prefix}/{_escape(str(key))}"
+                value, prefix if key == "non_field_errors" else f"{prefix}/{pointer_part(str(key))}"
             )
         ]
     if isinstance(detail, list):
@@ -116,7 +117,8 @@ def pointers(detail: Any, prefix: str = "") -> list[dict[str, str]]:
     return [{"pointer": prefix or "/", "detail": str(detail)}]
 
 
-def _escape(key: str) -> str:
+def pointer_part(key: str) -> str:
+    """One key as a part of a JSON pointer (RFC 6901)."""
     return key.replace("~", "~0").replace("/", "~1")
 
 
@@ -148,7 +150,18 @@ def _translate(error: Exception) -> Response | None:
     if isinstance(error, Http404):
         error = exceptions.NotFound()
     elif isinstance(error, PermissionDenied):
-        error = exceptions.PermissionDenied()
+        error = exceptions.PermissionDenied(str(error) or None)
+    elif isinstance(error, SuspiciousOperation | UnreadablePostError):
+        error = exceptions.ParseError("The request could not be read.")
+    elif isinstance(error, OperationalError):
+        logger.error("the database does not answer", exc_info=error)
+        error = Problem(
+            503,
+            "database",
+            "The database does not answer. Try again.",
+            headers={"Retry-After": "5"},
+        )
+        return _translate(error)
     if not isinstance(error, exceptions.APIException):
         return None
     headers = {}

@@ -233,6 +233,8 @@ REST_FRAMEWORK = {
 }
 # requests a minute for one key or one signed-in person
 ROOTSTOCK_RATE_LIMIT = int(os.environ.get("ROOTSTOCK_RATE_LIMIT", "3000"))
+# who may read /metrics: the bearer of this token; without one, this machine only
+ROOTSTOCK_METRICS_TOKEN = os.environ.get("ROOTSTOCK_METRICS_TOKEN", "")
 DATA_UPLOAD_MAX_MEMORY_SIZE = 32 * 1024 * 1024
 
 SPECTACULAR_SETTINGS = {
