@@ -169,17 +169,17 @@ def register_samples() -> None:
         navigation.Area(
             "finance",
             "Public opinion",
-            "newspaper",
+            "book-open-text",
             [
-                navigation.Item("Live", "gallery:components", read, "activity", keys="g l"),
-                navigation.Item("Alerts", "gallery:empty", read, "siren", badge=lambda r: 2),
+                navigation.Item("Live", "gallery:components", read, "gauge", keys="g l"),
+                navigation.Item("Alerts", "gallery:empty", read, "bell", badge=lambda r: 2),
             ],
             order=20,
         )
     )
     navigation.register_action(
         navigation.Action(
-            "Import headlines", "gallery:empty", Permission.FINANCE_WRITE, "upload", fragment="import"
+            "Import headlines", "gallery:empty", Permission.FINANCE_WRITE, "download", fragment="import"
         )
     )
     overview.register(

@@ -1,30 +1,25 @@
 // Charts with their frame: `{% chart_frame "id" title %}` gives the place, chartFrame() fills it with the plot, the
 // sentence that says what it shows, the table view and the CSV. Import it from islands only: it brings ECharts along.
-import { BarChart, CustomChart, HeatmapChart, LineChart, ScatterChart } from "echarts/charts";
+import { BarChart, LineChart, ScatterChart } from "echarts/charts";
 import {
   AriaComponent,
-  BrushComponent,
   DataZoomComponent,
   GridComponent,
   LegendComponent,
   MarkAreaComponent,
   MarkLineComponent,
   MarkPointComponent,
-  ToolboxComponent,
   TooltipComponent,
-  VisualMapComponent,
 } from "echarts/components";
 import { type EChartsCoreOption, type ECharts, init, use } from "echarts/core";
-import { LabelLayout, UniversalTransition } from "echarts/features";
 import { CanvasRenderer } from "echarts/renderers";
 import { calm, h } from "./dom";
 import { formatMoment } from "./format";
 import { t } from "./i18n";
 
 use([
-  AriaComponent, BarChart, BrushComponent, CanvasRenderer, CustomChart, DataZoomComponent, GridComponent, HeatmapChart,
-  LabelLayout, LegendComponent, LineChart, MarkAreaComponent, MarkLineComponent, MarkPointComponent, ScatterChart,
-  ToolboxComponent, TooltipComponent, UniversalTransition, VisualMapComponent,
+  AriaComponent, BarChart, CanvasRenderer, DataZoomComponent, GridComponent, LegendComponent, LineChart, MarkAreaComponent,
+  MarkLineComponent, MarkPointComponent, ScatterChart, TooltipComponent,
 ]);
 
 export type { EChartsCoreOption, ECharts };
@@ -96,7 +91,7 @@ export const SENTIMENT_PATTERN = {
 } as const;
 
 function theme(c: Colours): object {
-  const font = getComputedStyle(document.documentElement).fontFamily;
+  const font = getComputedStyle(document.body).fontFamily;
   const axis = {
     axisLine: { lineStyle: { color: c.line } },
     axisTick: { show: false },
@@ -183,7 +178,7 @@ export class ChartFrame {
     this.draw();
   }
 
-  /** The ECharts instance, for events such as `brushEnd` and `click`. */
+  /** The ECharts instance, for events such as `datazoom` and `click`. */
   get instance(): ECharts {
     this.chart ??= this.make();
     return this.chart;
