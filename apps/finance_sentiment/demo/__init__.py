@@ -1,0 +1,1 @@
+"""What the demonstration runs on: labelled headlines of invented companies and an endless stream."""
