@@ -1,13 +1,13 @@
 """Tables that grow without end, cut into ranges of time so that old rows are dropped as whole tables.
 
-The role of the web process and the workers owns no table, so it can neither make nor drop a partition. Giving workers
-the owner's password for one hourly task would undo that, so the work is done by one SECURITY DEFINER function that belongs
-to whoever runs the migrations; it needs nothing but the migration itself, with the embedded server and with an external
-one. What it can be asked to do is narrow: it touches only tables that a migration has marked, makes only the next
-partitions, and drops only partitions that ended at least a week ago.
+The role of the web process and the workers owns no table, so it can neither make nor drop a partition. Giving
+workers the owner's password for one hourly task would undo that, so the work is done by one SECURITY DEFINER
+function that belongs to whoever runs the migrations; it needs nothing but the migration itself, with the
+embedded server and with an external one. What it can be asked to do is narrow: it touches only tables that a
+migration has marked, makes only the next partitions, and drops only partitions that ended at least a week ago.
 
-Nobody reads or writes a partition by its own name: the role has no rights on it, and row-level security without any policy
-is forced on it as well. Rows are reached through the parent, under the parent's policy.
+Nobody reads or writes a partition by its own name: the role has no rights on it, and row-level security without
+any policy is forced on it as well. Rows are reached through the parent, under the parent's policy.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ BEGIN
         last := first + ('1 ' || period)::interval;
         partition_name := parent || to_char(first, '_YYYYMMDD');
         IF to_regclass(quote_ident(partition_name)) IS NULL THEN
-            EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)', partition_name, parent, first, last);
+            EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)',
+                           partition_name, parent, first, last);
             EXECUTE format('REVOKE ALL ON %I FROM rootstock_app', partition_name);
             EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', partition_name);
             action := 'created';
@@ -70,9 +71,9 @@ END $body$
 class RangePartitioned(Operation):
     """Make the table of the CreateModel just before it a table of partitions by `column`.
 
-    Use it in the same migration, after CreateModel and before EnableRowLevelSecurity, while the table is empty. The primary
-    key becomes the model's key plus `column` (PostgreSQL wants it in every unique key), so the model may go on naming its
-    `id` alone; any other unique constraint of the model must contain `column`.
+    Use it in the same migration, after CreateModel and before EnableRowLevelSecurity, while the table is empty.
+    The primary key becomes the model's key plus `column` (PostgreSQL wants it in every unique key), so the
+    model may go on naming its `id` alone; any other unique constraint of the model must contain `column`.
     """
 
     reversible = True
@@ -137,14 +138,14 @@ def _model_of(state: Any, table: str) -> type[models.Model]:
 
 
 def _key_columns(model: type[models.Model]) -> list[str]:
-    return [field.column for field in model._meta.pk_fields]  # type: ignore[attr-defined]
+    return [str(field.column) for field in model._meta.pk_fields]
 
 
 def maintain_partitions() -> list[tuple[str, str]]:
     """Make the coming partitions of every marked table and drop those older than the table's retention.
 
-    `settings.ROOTSTOCK_RETENTION_DAYS` says for a table how many days are kept; a table it does not name is kept for ever.
-    Returns ("created" or "dropped", name of the partition) for everything done.
+    `settings.ROOTSTOCK_RETENTION_DAYS` says for a table how many days are kept; a table it does not name is
+    kept for ever. Returns ("created" or "dropped", name of the partition) for everything done.
     """
     done: list[tuple[str, str]] = []
     for table in partitioned_tables():

@@ -16,8 +16,8 @@ TERMINAL = ("succeeded", "failed", "cancelled")
 class Job(TenantModel):
     """One piece of long work.
 
-    While it runs, `lease_token` is the worker's that runs it and `leased_until` says how long that worker may be silent.
-    Nothing a worker writes counts once another has taken the lease.
+    While it runs, `lease_token` is the worker's that runs it and `leased_until` says how long that worker may
+    be silent. Nothing a worker writes counts once another has taken the lease.
     """
 
     class State(models.TextChoices):

@@ -27,15 +27,15 @@ PROGRESS_SECONDS = 0.5
 Run = TypeVar("Run", bound=Callable[["JobContext"], "dict[str, Any] | None"])
 
 
-class JobCancelled(Exception):  # noqa: N818 - it is no error
+class JobCancelled(Exception):
     """Somebody asked for the job to stop. Let it pass through, after tidying up."""
 
 
-class JobTakenOver(Exception):  # noqa: N818
+class JobTakenOver(Exception):
     """The job is another worker's by now: stop, whatever is still written does not count."""
 
 
-class WorkerStopping(Exception):  # noqa: N818
+class WorkerStopping(Exception):
     """The worker is being shut down: a resumable job goes back to the queue."""
 
 
@@ -55,9 +55,10 @@ stopping = threading.Event()
 def job_kind(name: str, *, resumable: bool = False) -> Callable[[Run], Run]:
     """Register the decorated function as the work of a kind of job; it belongs into `<app>/tasks.py`.
 
-    It is called with a `JobContext` outside any transaction, and what it returns (a JSON object) is the job's result. An
-    exception fails the job, with its message as the error. `resumable`: when its worker dies the function is called again
-    with the same params and `context.attempt` counted up, and it picks up from what it has stored itself.
+    It is called with a `JobContext` outside any transaction, and what it returns (a JSON object) is the job's
+    result. An exception fails the job, with its message as the error. `resumable`: when its worker dies the
+    function is called again with the same params and `context.attempt` counted up, and it picks up from what it
+    has stored itself.
     """
 
     def register(function: Run) -> Run:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from celery import current_app
 from django.conf import settings
 from django.db import connection, connections
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.db.utils import Error as DatabaseError
 from django.utils import timezone
@@ -77,7 +78,10 @@ def lease() -> timedelta:
 
 
 def run(message_id: uuid.UUID | str, organisation_id: uuid.UUID | str) -> Outcome:
-    """Do one message if it is due and nobody else is doing it. Every failure of its handler is recorded on the message."""
+    """Do one message if it is due and nobody else is doing it.
+
+    Every failure of its handler is recorded on the message.
+    """
     message = _start(uuid.UUID(str(message_id)), uuid.UUID(str(organisation_id)))
     if message is None:
         return "not due"
@@ -107,15 +111,12 @@ def _start(message_id: uuid.UUID, organisation_id: uuid.UUID) -> Taken | None:
     token = uuid7()
     with organisation_scope(organisation_id):
         # Looked at without a lock first: a second delivery must not wait for the transaction of the first.
-        row = (
-            OutboxMessage.objects.filter(pk=message_id)
-            .values("lease_token", "leased_until")
-            .first()
-        )
-        if row is None or (row["lease_token"] and row["leased_until"] > timezone.now()):
+        taken = Q(lease_token__isnull=False, leased_until__gt=timezone.now())
+        if not OutboxMessage.objects.filter(~taken, pk=message_id).exists():
             return None
+        values: dict[str, Any] = {"id": message_id, "token": token, "lease": lease()}
         with connection.cursor() as cursor:
-            cursor.execute(_START, {"id": message_id, "token": token, "lease": lease()})
+            cursor.execute(_START, values)
             started = cursor.fetchone()
     if started is None:
         return None
@@ -164,7 +165,7 @@ def _failed(message: Taken, error: Exception, *, max_attempts: int) -> Outcome:
 
 
 def wait_after(attempts: int) -> timedelta:
-    """Back-off before the next attempt: 2 s, doubled each time up to an hour, ± 20 % so that failures do not march in step."""
+    """Back-off: 2 s, doubled each time up to an hour, ± 20 % so that failures do not march in step."""
     seconds = min(LONGEST_WAIT.total_seconds(), 2.0 ** min(attempts, 12))
     return timedelta(seconds=seconds * random.uniform(0.8, 1.2))
 
@@ -202,8 +203,8 @@ class _Heartbeat:
 def sweep() -> int:
     """Send hints for everything that is due and that no worker has; returns how many were sent.
 
-    What may still wait in the broker is sent again more and more rarely, unless its queue has run empty: then it is lost,
-    and is sent at once.
+    What may still wait in the broker is sent again more and more rarely, unless its queue has run empty: then
+    it is lost, and is sent at once.
     """
     sent = 0
     for queue in settings.CELERY_TASK_QUEUES:

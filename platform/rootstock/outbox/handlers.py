@@ -50,9 +50,9 @@ def handler(
     message, so what it writes and its acknowledgement are one commit. It may be called again after a failure.
 
     Args:
-        queue: where its messages go unless the writer says otherwise.
-        max_attempts: after so many failures the message is a dead letter.
-        prepare: slow outside work (inference, HTTP). Runs before, outside any transaction; what it returns is the second
+        queue: where its messages go unless the writer says otherwise. max_attempts: after so many failures the
+        message is a dead letter. prepare: slow outside work (inference, HTTP). Runs before, outside any
+        transaction; what it returns is the second
             argument of the function. `message_scope()` gives it short transactions of the message's organisation.
         after: called with the payload and the function's result once all is committed, outside any transaction. It is
             not called when the process dies in between: what it does needs a recovery of its own.
@@ -88,7 +88,7 @@ def handler_topics() -> list[str]:
 
 
 def on_dead_letter(listener: Callable[[str, Payload, str], None]) -> None:
-    """Call `listener(topic, payload, error)` inside the scope and transaction in which a message becomes a dead letter."""
+    """Call `listener(topic, payload, error)` in the scope and transaction that makes a message a dead letter."""
     _dead_listeners.append(listener)
 
 

@@ -10,8 +10,9 @@ from rootstock.tenancy.models import TenantModel
 class OutboxMessage(TenantModel):
     """Something to do, written in the transaction that made it necessary and deleted in the one that did it.
 
-    Published: a hint with the id of the row has been sent to the broker. Leased: a worker has taken it (`lease_token` is
-    that worker's) and says at least every few seconds, through `leased_until`, that it is alive.
+    Published: a hint with the id of the row has been sent to the broker. Leased: a worker has taken it
+    (`lease_token` is that worker's) and says at least every few seconds, through `leased_until`, that it is
+    alive.
     """
 
     topic = models.CharField(max_length=100)

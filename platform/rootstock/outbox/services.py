@@ -36,8 +36,8 @@ _INSERT = """
         coalesce(%(available_at)s, clock_timestamp()),
         CASE WHEN %(at_once)s THEN clock_timestamp() END, CASE WHEN %(at_once)s THEN 1 ELSE 0 END, 0, '')
 """
-# The update locks the pending row until this transaction ends, so that no worker can start it before what we have written
-# is visible: the last signal of a burst is never lost.
+# The update locks the pending row until this transaction ends, so that no worker can start it before what we
+# have written is visible: the last signal of a burst is never lost.
 _COALESCE = """
     ON CONFLICT (organisation_id, topic, coalesce_key) WHERE coalesce_key IS NOT NULL AND dead_at IS NULL
     DO UPDATE SET updated_at = now(), payload = excluded.payload,
@@ -70,7 +70,7 @@ def outbox_write(
     """
     queue = queue or handler_get(topic).queue
     at_once = available_at is None or available_at <= timezone.now()
-    values = {
+    values: dict[str, Any] = {
         "id": uuid7(),
         "organisation": current_organisation_id(),
         "topic": topic,
@@ -82,8 +82,7 @@ def outbox_write(
     }
     with connection.cursor() as cursor:
         cursor.execute(_INSERT + (_COALESCE if coalesce_key else " RETURNING id, true"), values)
-        message_id, inserted = cursor.fetchone() or (None, False)
-    assert message_id is not None
+        ((message_id, inserted),) = cursor.fetchall()
     if at_once and inserted:
         publish_on_commit(message_id, queue)
     return uuid.UUID(str(message_id))

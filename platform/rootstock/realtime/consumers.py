@@ -1,7 +1,8 @@
 """The socket of a page: subscriptions to streams, each delivered in order without gap or repeat.
 
-The protocol is in docs/events.md. Pointers of the channel layer only wake the socket; the events come from PostgreSQL. One
-task a socket sends, and it waits for a slow client before it reads on, so a socket never holds more than a page of events.
+The protocol is in docs/events.md. Pointers of the channel layer only wake the socket; the events come from
+PostgreSQL. One task a socket sends, and it waits for a slow client before it reads on, so a socket never holds
+more than a page of events.
 """
 
 from __future__ import annotations
@@ -40,6 +41,15 @@ TOO_MANY_ERRORS = 4400
 TOO_SLOW = 4408
 
 
+class Refused(Exception):
+    """A frame that asks for something it cannot have."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+
+
 @dataclass
 class Subscription:
     """One stream on this socket: `sent` is the last number sent, `head` the highest known to be there."""
@@ -52,10 +62,12 @@ class Subscription:
 class EventConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     """One open socket at /ws/events/."""
 
+    access: Access
+
     async def connect(self) -> None:
         """Accept a signed-in member; others are told why and closed, so that the browser does not try again."""
         self.subscriptions: dict[str, Subscription] = {}
-        self.access: Access | None = None
+        self.signed_in = False
         self.errors = 0
         self.wake = asyncio.Event()
         self.pump: asyncio.Task[None] | None = None
@@ -63,12 +75,14 @@ class EventConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         self.session_key: str | None = await asyncio.to_thread(
             lambda: getattr(session, "session_key", None)
         )
-        self.access = await self._now_allowed(None)
+        access = await self._now_allowed(None)
         await self.accept()
-        if self.access is None:
+        if access is None:
             await self._error("signed-out", "Sign in to listen to events.")
             await self.close(code=NOT_SIGNED_IN)
             return
+        self.access = access
+        self.signed_in = True
         self.pump = asyncio.create_task(self._pump())
 
     async def disconnect(self, code: int) -> None:
@@ -80,15 +94,15 @@ class EventConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """One frame of the client."""
-        if self.access is None:
+        if not self.signed_in:
             return
-        problem = await self._obey(text_data)
-        if problem is None:
-            return
-        await self._error(*problem)
-        self.errors += 1
-        if self.errors >= MAX_ERRORS:
-            await self.close(code=TOO_MANY_ERRORS)
+        try:
+            await self._obey(_frame(text_data))
+        except Refused as refused:
+            await self._error(refused.code, refused.detail)
+            self.errors += 1
+            if self.errors >= MAX_ERRORS:
+                await self.close(code=TOO_MANY_ERRORS)
 
     async def stream_advanced(self, message: dict[str, Any]) -> None:
         """A pointer: there is something to read, up to the number it names."""
@@ -99,43 +113,31 @@ class EventConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     # --- what a client may ask -----------------------------------------------------------------
 
-    async def _obey(self, text: str | None) -> tuple[str, str] | None:
-        """Do what a frame asks; (code, detail) of what is wrong with it otherwise."""
-        if text is None:
-            return "malformed", "Frames are text."
-        if len(text) > MAX_FRAME:
-            return "too-large", f"A frame has at most {MAX_FRAME} characters."
-        try:
-            frame = json.loads(text)
-        except (ValueError, RecursionError):
-            return "malformed", "The frame is not JSON."
-        if not isinstance(frame, dict):
-            return "malformed", "The frame is not a JSON object."
+    async def _obey(self, frame: dict[str, Any]) -> None:
         match frame.get("action"):
             case "ping":
                 await self._send(json.dumps({"type": "pong"}))
-                return None
             case "subscribe":
-                return await self._subscribe(frame.get("stream"), frame.get("last_event_id"))
+                await self._subscribe(self._readable(frame.get("stream")), _number(frame))
             case "unsubscribe":
-                return await self._unsubscribe(frame.get("stream"))
+                await self._unsubscribe(frame.get("stream"))
             case _:
-                return "unknown-action", "Actions are subscribe, unsubscribe and ping."
+                raise Refused("unknown-action", "Actions are subscribe, unsubscribe and ping.")
 
-    async def _subscribe(self, stream: Any, last: Any) -> tuple[str, str] | None:
-        assert self.access is not None
+    def _readable(self, stream: Any) -> str:
         try:
             permission = permission_of(stream)
         except UnknownStream:
-            return "unknown-stream", f"There is no stream {str(stream)[:60]!r}."
+            raise Refused("unknown-stream", f"There is no stream {str(stream)[:60]!r}.") from None
         if permission not in self.access.granted:
-            return "not-allowed", f"The stream {stream} needs the permission {permission}."
-        if last is not None and (not isinstance(last, int) or isinstance(last, bool) or last < 0):
-            return "malformed", "last_event_id is a whole number from 0, or null."
+            raise Refused("not-allowed", f"The stream {stream} needs the permission {permission}.")
         if stream not in self.subscriptions and len(self.subscriptions) >= MAX_SUBSCRIPTIONS:
-            return "too-many", f"A socket has at most {MAX_SUBSCRIPTIONS} subscriptions."
-        # The group first, the head after it: what is appended in between is in the head or has its pointer here.
+            raise Refused("too-many", f"A socket has at most {MAX_SUBSCRIPTIONS} subscriptions.")
+        return str(stream)
+
+    async def _subscribe(self, stream: str, last: int | None) -> None:
         self.subscriptions.pop(stream, None)
+        # The group first, the head after it: what is appended in between is in the head or has its pointer here.
         try:
             await self.channel_layer.group_add(
                 group_name(self.access.organisation_id, stream), self.channel_name
@@ -151,19 +153,15 @@ class EventConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         if start > head:
             await self._reset(self.subscriptions[stream], head)
         self.wake.set()
-        return None
 
-    async def _unsubscribe(self, stream: Any) -> tuple[str, str] | None:
+    async def _unsubscribe(self, stream: Any) -> None:
         if not isinstance(stream, str) or stream not in self.subscriptions:
-            return "unknown-stream", "There is no such subscription."
+            raise Refused("unknown-stream", "There is no such subscription.")
         await self._leave(stream)
         await self._send(json.dumps({"type": "unsubscribed", "stream": stream}))
-        return None
 
     async def _leave(self, stream: str) -> None:
         self.subscriptions.pop(stream, None)
-        if self.access is None:
-            return
         group = group_name(self.access.organisation_id, stream)
         try:
             await self.channel_layer.group_discard(group, self.channel_name)
@@ -215,7 +213,6 @@ class EventConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     async def _send_new(self) -> None:
         """A page of each stream in turn until all are sent: a long replay of one does not hold up the others."""
-        assert self.access is not None
         behind = True
         while behind:
             behind = False
@@ -253,7 +250,6 @@ class EventConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     # --- the database, each time in a short scope of its own ---------------------------------------
 
     async def _heads(self, streams: list[str]) -> dict[str, int]:
-        assert self.access is not None
         organisation_id = self.access.organisation_id
 
         def read() -> dict[str, int]:
@@ -269,7 +265,6 @@ class EventConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     async def _still_allowed(self) -> bool:
         """Close the socket of whoever has signed out or left; drop streams that a new role may not read."""
-        assert self.access is not None
         try:
             access = await self._now_allowed(self.access.organisation_id)
         except DatabaseError:
@@ -285,3 +280,28 @@ class EventConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
                 await self._leave(stream)
                 await self._error("not-allowed", f"You may no longer read the stream {stream}.")
         return True
+
+
+def _frame(text: str | None) -> dict[str, Any]:
+    """The object in a frame of the client."""
+    if text is None:
+        raise Refused("malformed", "Frames are text.")
+    if len(text) > MAX_FRAME:
+        raise Refused("too-large", f"A frame has at most {MAX_FRAME} characters.")
+    try:
+        frame = json.loads(text)
+    except (ValueError, RecursionError):
+        raise Refused("malformed", "The frame is not JSON.") from None
+    if not isinstance(frame, dict):
+        raise Refused("malformed", "The frame is not a JSON object.")
+    return frame
+
+
+def _number(frame: dict[str, Any]) -> int | None:
+    """The number of the last event that the client has."""
+    last = frame.get("last_event_id")
+    if last is None:
+        return None
+    if not isinstance(last, int) or isinstance(last, bool) or not 0 <= last < 2**63:
+        raise Refused("malformed", "last_event_id is a whole number from 0, or null.")
+    return last

@@ -1,7 +1,8 @@
 """Telling open sockets that a stream has advanced.
 
-One background event loop a process sends the pointers, so that neither a request nor a task ever waits for Redis, and a
-burst of events on a stream is one pointer. A pointer that is lost only delays: sockets look for themselves every few seconds.
+One background event loop a process sends the pointers, so that neither a request nor a task ever waits for Redis,
+and a burst of events on a stream is one pointer. A pointer that is lost only delays: sockets look for themselves
+every few seconds.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ def page_after(stream: str, after: int, *, limit: int = PAGE) -> Page:
         .order_by("sequence")
         .values("sequence", "type", "payload", "created_at")[:limit]
     )
-    events = [event_frame(stream, row) for row in rows]
+    events = [event_frame(stream, dict(row)) for row in rows]
     if head > after and (not events or events[0]["id"] != after + 1):
         return Page([], head, reset=True, more=False)
     last = events[-1]["id"] if events else after

@@ -49,7 +49,7 @@ def event_append_many(stream: str, events: Sequence[tuple[str, Mapping[str, Any]
     organisation_id = current_organisation_id()
     if not events:
         return range(0)
-    values = {
+    values: dict[str, Any] = {
         "organisation": organisation_id,
         "stream": stream,
         "count": len(events),
@@ -58,7 +58,6 @@ def event_append_many(stream: str, events: Sequence[tuple[str, Mapping[str, Any]
     }
     with connection.cursor() as cursor:
         cursor.execute(_APPEND, values)
-        row = cursor.fetchone()
-    assert row is not None
-    transaction.on_commit(partial(stream_advanced, organisation_id, stream, row[0]))
-    return range(row[0] - len(events) + 1, row[0] + 1)
+        ((head,),) = cursor.fetchall()
+    transaction.on_commit(partial(stream_advanced, organisation_id, stream, head))
+    return range(head - len(events) + 1, head + 1)

@@ -1,7 +1,7 @@
 """The newest events of a stream, read once for all sockets of this process.
 
-Five hundred open dashboards that hear of a new event ask for the same rows: the first one reads them, the others find them
-here, already as text. What is older than the tail is read from the database by whoever asks.
+Five hundred open dashboards that hear of a new event ask for the same rows: the first one reads them, the others find
+them here, already as text. What is older than the tail is read from the database by whoever asks.
 """
 
 from __future__ import annotations

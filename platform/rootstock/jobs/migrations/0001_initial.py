@@ -6,7 +6,7 @@ import rootstock.tenancy.scope
 from rootstock.tenancy.rls import EnableRowLevelSecurity, LookupFunction
 
 
-def base_fields():
+def base_fields() -> list:
     return [
         (
             "id",

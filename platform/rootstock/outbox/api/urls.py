@@ -1,7 +1,13 @@
-"""REST addresses of this app."""
+"""Addresses under /api/v1/."""
 
 from __future__ import annotations
 
-from typing import Any
+from django.urls import path
 
-urlpatterns: list[Any] = []
+from rootstock.outbox.api.views import DeadLetterList, DeadLetterRetry, DeadLetterView
+
+urlpatterns = [
+    path("outbox/dead-letters/", DeadLetterList.as_view()),
+    path("outbox/dead-letters/<uuid:message_id>/", DeadLetterView.as_view()),
+    path("outbox/dead-letters/<uuid:message_id>/retry/", DeadLetterRetry.as_view()),
+]

@@ -1,7 +1,9 @@
-"""REST addresses of this app."""
+"""Addresses under /api/v1/events/."""
 
 from __future__ import annotations
 
-from typing import Any
+from django.urls import path
 
-urlpatterns: list[Any] = []
+from rootstock.realtime.api.views import EventList
+
+urlpatterns = [path("", EventList.as_view())]
