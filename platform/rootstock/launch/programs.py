@@ -36,7 +36,11 @@ def programs(variables: Mapping[str, str], *, host: str, port: int) -> list[Prog
     inference = [
         Program(
             "inference",
-            python("-m", "ml_core", "serve", "--address", address),
+            python(
+                *("-m", "ml_core", "serve", "--address", address),
+                *("--allowed-root", variables["ROOTSTOCK_ARTIFACTS"]),
+                *("--token-env", "ROOTSTOCK_INFERENCE_TOKEN"),
+            ),
             partial(inference_answers, address),
         )
     ]

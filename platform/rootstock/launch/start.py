@@ -104,6 +104,7 @@ class Start:
             self.services = start_services(self.var)
             phase.result = self.which_services()
         self.environment = self.child_environment(host, port)
+        Path(self.environment["ROOTSTOCK_ARTIFACTS"]).mkdir(parents=True, exist_ok=True)
         with phases.phase("Front end") as phase:
             phase.result = frontend.build(self.logs / "setup.log")
             compile_messages()
