@@ -14,7 +14,7 @@ from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils.functional import Promise
 
-from rootstock.tenancy.permissions import ROLE_PERMISSIONS, Permission
+from rootstock.tenancy.permissions import Permission
 
 Text = str | Promise
 
@@ -113,10 +113,8 @@ def allowed(request: HttpRequest, permission: Permission | None) -> bool:
     """Whether the person behind this request holds the permission in this organisation."""
     if permission is None:
         return True
-    membership = getattr(request, "membership", None)
-    if membership is None:
-        return False
-    return permission in ROLE_PERMISSIONS[membership.role]
+    granted = getattr(request, "granted", None)
+    return granted is not None and permission in granted
 
 
 def address(url_name: str) -> str | None:

@@ -41,9 +41,15 @@ def person(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[...,
     """Signs everybody in; the cookie `role` chooses the role."""
 
     def middleware(request: Any) -> HttpResponse:
+        from rootstock.tenancy.permissions import ROLE_PERMISSIONS
+
         role = request.COOKIES.get("role", "owner")
         request.user = _User()
-        request.membership = SimpleNamespace(role=role)
+        request.granted = ROLE_PERMISSIONS[role]
+        request.memberships = [
+            {"organisation_id": "0", "name": "Acme Bank"},
+            {"organisation_id": "1", "name": "North Harbour Asset Management"},
+        ]
         request.organisation = SimpleNamespace(
             id="0", name="Acme Bank", trend_colours=request.COOKIES.get("trend", "green-up")
         )

@@ -9,7 +9,7 @@ export interface StreamEvent<T = unknown> {
   at: string;
 }
 
-export type ConnectionState = "idle" | "connecting" | "open" | "reconnecting" | "offline";
+export type ConnectionState = "idle" | "connecting" | "open" | "reconnecting" | "offline" | "signed-out";
 
 type OnEvent = (event: StreamEvent) => void;
 /** The events after the asked one are no longer kept: load the page's data again; `lastEventId` is where the stream goes on. */
@@ -23,6 +23,8 @@ interface Listener {
 
 interface Stream {
   listeners: Set<Listener>;
+  /** Subscriptions asked for and not yet confirmed: what comes before the confirmation will come again after it. */
+  unconfirmed: number;
   /** The id after which a gap was already asked for again, so that a server that insists is believed. */
   askedAfter: number | null;
 }
@@ -32,7 +34,7 @@ export interface Socket {
   readyState: number;
   onopen: (() => void) | null;
   onmessage: ((message: { data: unknown }) => void) | null;
-  onclose: (() => void) | null;
+  onclose: ((event: { code: number }) => void) | null;
   onerror: (() => void) | null;
   send(text: string): void;
   close(): void;
@@ -53,9 +55,12 @@ const FIRST_DELAY = 500;
 const LONGEST_DELAY = 30_000;
 const PING_AFTER = 8_000;
 const SILENT_AFTER = 18_000;
+/** The server's close code for a session that has ended: coming back would not help. */
+const NOT_SIGNED_IN = 4401;
 
 type Frame =
   | { type: "subscribed" | "reset"; stream: string; last_event_id: number }
+  | { type: "unsubscribed"; stream: string }
   | ({ type: "event"; stream: string } & StreamEvent)
   | { type: "pong" }
   | { type: "error"; code: string; detail: string };
@@ -78,15 +83,17 @@ export class EventClient {
    */
   subscribe(stream: string, lastEventId: number | null, onEvent: OnEvent, onReset: OnReset): () => void {
     const listener: Listener = { last: lastEventId, onEvent, onReset };
-    const entry = this.streams.get(stream) ?? { listeners: new Set<Listener>(), askedAfter: null };
+    const entry = this.streams.get(stream) ?? { listeners: new Set<Listener>(), unconfirmed: 0, askedAfter: null };
     this.streams.set(stream, entry);
     entry.listeners.add(listener);
     if (this.socket?.readyState === OPEN) this.ask(stream, entry);
     else this.open();
     return () => {
       entry.listeners.delete(listener);
-      if (entry.listeners.size === 0 && this.streams.get(stream) === entry) this.streams.delete(stream);
+      if (entry.listeners.size > 0 || this.streams.get(stream) !== entry) return;
+      this.streams.delete(stream);
       if (this.streams.size === 0) this.drop("idle");
+      else this.send({ action: "unsubscribe", stream });
     };
   }
 
@@ -99,7 +106,7 @@ export class EventClient {
 
   /** The network is back or the page is looked at again: do not wait for the next try. */
   wake(): void {
-    if (this.streams.size === 0) return;
+    if (this.streams.size === 0 || this.state === "signed-out") return;
     if (this.socket?.readyState === OPEN) {
       // A laptop that slept has an open socket that nobody answers: ask, and give it little time.
       this.send({ action: "ping" });
@@ -115,11 +122,11 @@ export class EventClient {
 
   /** The network is gone: waiting for a time-out would only tell the person later. */
   sleep(): void {
-    if (this.streams.size > 0) this.drop("offline");
+    if (this.streams.size > 0 && this.state !== "signed-out") this.drop("offline");
   }
 
   private open(): void {
-    if (this.socket || this.retry !== null || this.streams.size === 0) return;
+    if (this.socket || this.retry !== null || this.streams.size === 0 || this.state === "signed-out") return;
     if (!this.environment.online()) {
       this.report("offline");
       return;
@@ -137,14 +144,19 @@ export class EventClient {
     socket.onopen = () => {
       if (socket !== this.socket) return;
       this.heard = this.environment.now();
-      for (const [stream, entry] of this.streams) this.ask(stream, entry);
+      for (const [stream, entry] of this.streams) {
+        entry.unconfirmed = 0;
+        this.ask(stream, entry);
+      }
       this.report("open");
     };
     socket.onmessage = (message) => {
       if (socket === this.socket) this.receive(String(message.data));
     };
-    socket.onclose = () => {
-      if (socket === this.socket) this.later();
+    socket.onclose = ({ code }) => {
+      if (socket !== this.socket) return;
+      if (code === NOT_SIGNED_IN) this.drop("signed-out");
+      else this.later();
     };
     socket.onerror = null;
     this.watchSilence();
@@ -198,6 +210,7 @@ export class EventClient {
     for (const { last } of entry.listeners) {
       if (last !== null && (from === null || last < from)) from = last;
     }
+    entry.unconfirmed += 1;
     this.send({ action: "subscribe", stream, last_event_id: from });
   }
 
@@ -209,15 +222,17 @@ export class EventClient {
     this.heard = this.environment.now();
     const frame = JSON.parse(text) as Frame;
     this.failures = 0;
-    if (frame.type === "pong") return;
+    if (frame.type === "pong" || frame.type === "unsubscribed") return;
     if (frame.type === "error") {
       console.warn(`events: ${frame.code}: ${frame.detail}`);
       return;
     }
     const entry = this.streams.get(frame.stream);
     if (!entry) return;
-    if (frame.type === "event") this.deliver(frame, entry);
-    else if (frame.type === "subscribed") {
+    if (frame.type === "event") {
+      if (entry.unconfirmed === 0) this.deliver(frame, entry);
+    } else if (frame.type === "subscribed") {
+      entry.unconfirmed = Math.max(0, entry.unconfirmed - 1);
       for (const listener of entry.listeners) listener.last ??= frame.last_event_id;
     } else {
       entry.askedAfter = null;

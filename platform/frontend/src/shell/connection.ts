@@ -1,5 +1,5 @@
 // A calm sign in the bar while the live connection is away; the page keeps what it shows.
-import { announce } from "../lib/dom";
+import { announce, h } from "../lib/dom";
 import { watchConnection } from "../lib/events";
 import { t } from "../lib/i18n";
 
@@ -20,6 +20,9 @@ export function startConnection(): void {
         sign.dataset["state"] = state;
         text.textContent = state === "offline" ? t("Offline: shows what was there") : t("Reconnecting…");
       }, WORTH_SAYING);
+    } else if (state === "signed-out") {
+      sign.dataset["state"] = state;
+      text.replaceChildren(t("You were signed out."), " ", h("a", { href: location.href }, t("Sign in again")));
     } else if (state === "open" || state === "idle") {
       delete sign.dataset["state"];
       text.textContent = "";
