@@ -1,0 +1,209 @@
+"""Ask the deployed models. The only place that talks to the inference process.
+
+    with organisation_scope(organisation_id):
+        targets = resolve(["finance.sentiment", "finance.topic"])     # two indexed rows
+    results = classify(targets, {"finance.sentiment": texts, …})       # no database, no transaction held open
+
+`classify_texts` does both in one call for a caller that is inside a scope anyway.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from django.conf import settings
+
+from ml_core import serving
+from ml_core.models import Prediction
+from rootstock.modelhub.models import Deployment
+from rootstock.modelhub.storage import absolute_path
+
+__all__ = [
+    "DeploymentResult",
+    "InferenceUnavailable",
+    "ModelUnusable",
+    "NoDeployment",
+    "Prediction",
+    "Target",
+    "classify",
+    "classify_texts",
+    "load_version",
+    "resolve",
+]
+
+_Result = TypeVar("_Result")
+
+TIMEOUT_SECONDS = 30.0
+# Loading reads the weights from disk and runs them once.
+LOAD_TIMEOUT_SECONDS = 120.0
+_RETRY_SECONDS = 2.0
+
+
+class NoDeployment(LookupError):
+    """The organisation has deployed no model under this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"nothing is deployed as {name!r}")
+        self.name = name
+
+
+class InferenceUnavailable(Exception):
+    """No answer at the moment; the same call can succeed after `retry_after` seconds."""
+
+    def __init__(self, message: str, *, retry_after: float = _RETRY_SECONDS) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class ModelUnusable(Exception):
+    """The inference process cannot use the model: its files are gone, damaged or do not load."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A deployment and the version that answers for it at this moment.
+
+    `languages` are the ISO 639-1 codes the model can read: texts in other languages must not be sent.
+    """
+
+    name: str
+    deployment_id: uuid.UUID
+    version_id: uuid.UUID
+    version_label: str
+    languages: tuple[str, ...]
+    labels: tuple[str, ...]
+    model_path: str
+
+
+@dataclass(frozen=True)
+class DeploymentResult:
+    """One prediction per text, in order, and which version made them. `seconds` is the time of the whole call."""
+
+    deployment_id: uuid.UUID
+    version_id: uuid.UUID
+    version_label: str
+    languages: tuple[str, ...]
+    labels: tuple[str, ...]
+    predictions: list[Prediction] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+def resolve(names: Iterable[str]) -> dict[str, Target]:
+    """The current version behind each name, read inside the caller's scope, so that a promotion counts at once.
+
+    Raises:
+        NoDeployment: for the first name that is not deployed.
+    """
+    wanted = list(dict.fromkeys(names))
+    rows = (
+        Deployment.objects.filter(name__in=wanted)
+        .select_related("version")
+        .defer("version__card", "version__metrics", "version__code")
+    )
+    targets = {
+        deployment.name: Target(
+            name=deployment.name,
+            deployment_id=deployment.pk,
+            version_id=deployment.version_id,
+            version_label=deployment.version.label,
+            languages=tuple(deployment.version.languages),
+            labels=tuple(deployment.version.labels),
+            model_path=str(absolute_path(deployment.version.artifact_path)),
+        )
+        for deployment in rows
+    }
+    for name in wanted:
+        if name not in targets:
+            raise NoDeployment(name)
+    return targets
+
+
+def classify(
+    targets: Mapping[str, Target], requests: Mapping[str, Sequence[str]]
+) -> dict[str, DeploymentResult]:
+    """One call to the inference process for all deployments; no texts for a name give no predictions.
+
+    Raises:
+        InferenceUnavailable: nobody answers, the queue is full or the answer takes too long.
+        ModelUnusable: a model cannot be loaded.
+    """
+    asked = [name for name, texts in requests.items() if texts]
+    started = time.monotonic()
+    answers: dict[str, list[Prediction]] = {}
+    if asked:
+        results = _call(
+            lambda client: client.classify(
+                [
+                    serving.ClassifyRequest(targets[name].model_path, list(requests[name]))
+                    for name in asked
+                ]
+            )
+        )
+        answers = {
+            name: list(result.predictions) for name, result in zip(asked, results, strict=True)
+        }
+    seconds = time.monotonic() - started
+    return {
+        name: DeploymentResult(
+            deployment_id=targets[name].deployment_id,
+            version_id=targets[name].version_id,
+            version_label=targets[name].version_label,
+            languages=targets[name].languages,
+            labels=targets[name].labels,
+            predictions=answers.get(name, []),
+            seconds=seconds,
+        )
+        for name in requests
+    }
+
+
+def classify_texts(requests: Mapping[str, Sequence[str]]) -> dict[str, DeploymentResult]:
+    """`resolve` and `classify` for a caller inside an organisation's scope.
+
+    Raises:
+        NoDeployment, InferenceUnavailable, ModelUnusable.
+    """
+    return classify(resolve(requests), requests)
+
+
+def load_version(artifact_path: str) -> serving.ModelInfo:
+    """Load an artefact (path relative to ROOTSTOCK_ARTIFACTS) into the inference process, ahead of its first use.
+
+    Raises:
+        InferenceUnavailable, ModelUnusable.
+    """
+    path = absolute_path(artifact_path)
+    return _call(lambda client: client.load(path), timeout=LOAD_TIMEOUT_SECONDS)
+
+
+_clients: dict[tuple[str, float], serving.InferenceClient] = {}
+_clients_lock = threading.Lock()
+
+
+def _client(timeout: float) -> serving.InferenceClient:
+    """The process's one client (its connections are pooled and thread-safe)."""
+    key = (settings.INFERENCE_ADDRESS, timeout)
+    with _clients_lock:
+        if key not in _clients:
+            _clients[key] = serving.InferenceClient(
+                settings.INFERENCE_ADDRESS, token=settings.INFERENCE_TOKEN, timeout=timeout
+            )
+        return _clients[key]
+
+
+def _call(
+    ask: Callable[[serving.InferenceClient], _Result], *, timeout: float = TIMEOUT_SECONDS
+) -> _Result:
+    try:
+        return ask(_client(timeout))
+    except serving.Overloaded as error:
+        raise InferenceUnavailable(str(error), retry_after=error.retry_after) from error
+    except (serving.InferenceUnavailable, serving.DeadlineExceeded) as error:
+        raise InferenceUnavailable(str(error)) from error
+    except serving.ModelNotLoaded as error:
+        raise ModelUnusable(str(error)) from error

@@ -1,0 +1,47 @@
+"""Everything that writes in the model hub. Keyword-only, one transaction each, with an audit row and an event."""
+
+from __future__ import annotations
+
+from rootstock.modelhub.services.datasets import (
+    AddResult,
+    NewExample,
+    dataset_create,
+    dataset_delete,
+    dataset_update,
+    example_delete,
+    example_relabel,
+    examples_add,
+)
+from rootstock.modelhub.services.imports import ImportProblem, ImportReport, dataset_import
+from rootstock.modelhub.services.predictions import Subject, predictions_log
+from rootstock.modelhub.services.snapshots import snapshot_create
+from rootstock.modelhub.services.training import training_cancel, training_start
+from rootstock.modelhub.services.versions import (
+    promotion_checks,
+    version_promote,
+    version_register,
+    version_rollback,
+)
+
+__all__ = [
+    "AddResult",
+    "ImportProblem",
+    "ImportReport",
+    "NewExample",
+    "Subject",
+    "dataset_create",
+    "dataset_delete",
+    "dataset_import",
+    "dataset_update",
+    "example_delete",
+    "example_relabel",
+    "examples_add",
+    "predictions_log",
+    "promotion_checks",
+    "snapshot_create",
+    "training_cancel",
+    "training_start",
+    "version_promote",
+    "version_register",
+    "version_rollback",
+]

@@ -1,0 +1,41 @@
+"""The prediction log."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rootstock.modelhub.inference import DeploymentResult
+from rootstock.modelhub.models import Prediction
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a prediction is about: ("finance.document", its id)."""
+
+    type: str
+    id: uuid.UUID
+
+
+def predictions_log(*, result: DeploymentResult, subjects: Sequence[Subject]) -> None:
+    """Write one row for each prediction of `result`, about the subject at the same place. One statement.
+
+    `latency_ms` of a row is the time of the whole call: a text waits for its batch.
+
+    Raises:
+        ValueError: as many subjects as predictions are needed.
+    """
+    latency_ms = round(result.seconds * 1000, 2)
+    Prediction.objects.bulk_create(
+        Prediction(
+            deployment_id=result.deployment_id,
+            version_id=result.version_id,
+            subject_type=subject.type,
+            subject_id=subject.id,
+            label=prediction.label,
+            probabilities=[prediction.probabilities[label] for label in result.labels],
+            latency_ms=latency_ms,
+        )
+        for subject, prediction in zip(subjects, result.predictions, strict=True)
+    )
