@@ -1,0 +1,1 @@
+"""Benchmarks: one module a section, each with a `SECTION`; run by `script/bench`."""

@@ -1,0 +1,81 @@
+"""`script/bench SECTION… [--json FILE] [--fresh]`, `script/bench --list`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import pkgutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import bench
+from bench.harness import Section, machine, machine_line, now, run_section, table, versions
+from rootstock.config.embedded import var_directory
+
+
+def sections() -> dict[str, Section]:
+    """Every module of this package that has a SECTION."""
+    found = {}
+    for module in pkgutil.iter_modules(bench.__path__):
+        if module.name not in ("__main__", "harness"):
+            section = getattr(importlib.import_module(f"bench.{module.name}"), "SECTION", None)
+            if section is not None:
+                found[section.name] = section
+    return found
+
+
+def main() -> int:
+    """Measure what is asked for; 1 when something could not be measured."""
+    available = sections()
+    parser = argparse.ArgumentParser(
+        prog="script/bench", description="Measure what Rootstock can do."
+    )
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help=", ".join(available))
+    parser.add_argument("--list", action="store_true", help="name the sections")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there as well")
+    parser.add_argument("--fresh", action="store_true", help="measure again what was kept")
+    options = parser.parse_args()
+    if options.list:
+        for section in available.values():
+            print(f"{section.name:<12} {section.title}")
+        return 0
+    unknown = [name for name in options.sections if name not in available]
+    if unknown or not options.sections:
+        parser.error(
+            (f"there is no section {', '.join(unknown)}; " if unknown else "name a section: ")
+            + f"there are {', '.join(available)}"
+        )
+    failed = False
+    measured: dict[str, Any] = {}
+    for name in options.sections:
+        section = available[name]
+        result = run_section(section, var_directory() / "bench", progress, fresh=options.fresh)
+        print(f"\n{section.title}\n{machine_line(section.packages)}, {now()}\n")
+        print(table(section, result.rows))
+        for note in section.notes:
+            print(f"  {note}")
+        if result.rows and result.measured == 0:
+            print("  All rows were kept from an earlier run; --fresh measures again.")
+        for error in result.errors:
+            print(f"  not measured: {error}")
+        failed = failed or bool(result.errors)
+        measured[name] = {
+            "rows": result.rows,
+            "errors": result.errors,
+            "versions": versions(section.packages),
+        }
+    if options.json is not None:
+        report = {"date": now(), "machine": machine(), "sections": measured}
+        options.json.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+    return 1 if failed else 0
+
+
+def progress(text: str) -> None:
+    """What is being measured right now; the table alone goes to standard output."""
+    print(f"… {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
