@@ -52,7 +52,7 @@ function row(job: Job): HTMLElement {
     const meta = h(
       "div",
       { class: "tray-meta wide" },
-      h("span", {}, job.state === "failed" ? job.error : job.message),
+      h("span", {}, job.state === "failed" ? t(job.error) : job.message),
       job.finished_at && h("time", { datetime: job.finished_at, "data-relative": true }),
     );
     return h("li", { class: "tray-row" }, title, badge(job.state), meta);
@@ -73,7 +73,7 @@ function row(job: Job): HTMLElement {
   const meta = h(
     "div",
     { class: "tray-meta wide" },
-    h("span", {}, job.state === "queued" ? t("Waiting for a free worker") : [t(job.phase), job.message].filter(Boolean).join(" · ")),
+    h("span", {}, job.state === "queued" ? t("Waiting for a free worker") : [job.phase && t(job.phase), job.message].filter(Boolean).join(" · ")),
     h("span", {}, [known ? formatPercent(job.fraction) : "", left].filter(Boolean).join(" · ")),
   );
   return h("li", { class: "tray-row" }, title, config?.mayCancelJobs ? stop : badge("queued"), bar, meta);
@@ -124,7 +124,7 @@ export function startJobs(): void {
       const before = known.get(job.id);
       if (!before || before === job.state || active(job)) continue;
       const name = job.title;
-      if (job.state === "failed") toast(t("“{title}” failed: {error}", { title: name, error: job.error }), "bad");
+      if (job.state === "failed") toast(t("“{title}” failed: {error}", { title: name, error: t(job.error) }), "bad");
       else if (job.state === "succeeded") toast(t("“{title}” is done", { title: name }), "ok");
     }
     const count = jobs.filter(active).length;
