@@ -88,7 +88,7 @@ class DemoStream:
 
     seed: int
     calm_rate: float = 0.7
-    surge_rate: float = 3.0
+    surge_rate: float = 4.0
     lead_in: float = 100.0
     period: float = 120.0
     rise: float = 15.0

@@ -60,6 +60,15 @@ def test_each_surge_of_an_hour_alerts_once_and_clears_before_the_next(bucket: in
         assert following is None or down < following.start
 
 
+def test_surges_show_when_only_english_can_be_scored() -> None:
+    stream = DemoStream(seed=8)
+    english = [document for document in produced(stream, 1800) if document.language == "en"]
+    said = verdicts(english, 1800, 5)
+    raised = sorted((v.start, topic) for topic in said for v in said[topic] if v.raised)
+    surges = stream.schedule(START, 1800)
+    assert [topic for _, topic in raised][: len(surges)] == [surge.topic for surge in surges]
+
+
 def test_calm_hour_raises_no_alert() -> None:
     documents = produced(DemoStream(seed=5, with_surges=False), 3600)
     assert not any(v.raised for said in verdicts(documents, 3600, 5).values() for v in said)
