@@ -57,3 +57,8 @@ def event_frame(stream: str, row: dict[str, Any]) -> dict[str, Any]:
         "data": row["payload"],
         "at": row["created_at"].isoformat(),
     }
+
+
+def stream_head(stream: str) -> int:
+    """The number of a stream's last event; read it in the transaction that reads what a page shows."""
+    return heads([stream])[stream]

@@ -165,7 +165,8 @@ ROOTSTOCK_LEASE_SECONDS = int(os.environ.get("ROOTSTOCK_LEASE_SECONDS", "30"))
 # Days that rows of the partitioned tables are kept; whole partitions are dropped. At least 7.
 ROOTSTOCK_RETENTION_DAYS = {
     "realtime_event": 14,
-    "webhooks_attempt": 30,
+    "webhooks_delivery": 35,
+    "webhooks_attempt": 35,
     "modelhub_prediction": 90,
 }
 # Networks (CIDR, by comma) of the owner's own that webhooks and feeds may reach; none by default.
