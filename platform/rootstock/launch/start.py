@@ -20,9 +20,8 @@ from typing import NoReturn
 import psutil
 
 from rootstock.config.embedded import Services, StartError, start_services, var_directory
-from rootstock.launch import frontend
+from rootstock.launch import frontend, messages
 from rootstock.launch.bootstrap import ROOT
-from rootstock.launch.messages import MessagesError, compile_messages
 from rootstock.launch.phases import Phase, Phases, write
 from rootstock.launch.programs import demo_stream, programs, python, reachable
 from rootstock.launch.supervisor import RunFile, Supervisor, clean_stale_run
@@ -82,7 +81,7 @@ class Start:
                 self.supervisor.run()
         except StopRequested:
             write("\nStopping …")
-        except (StartError, frontend.BuildError, MessagesError) as error:
+        except (StartError, frontend.BuildError) as error:
             write(f"\n{error}")
             status = 1
         finally:
@@ -107,7 +106,9 @@ class Start:
         Path(self.environment["ROOTSTOCK_ARTIFACTS"]).mkdir(parents=True, exist_ok=True)
         with phases.phase("Front end") as phase:
             phase.result = frontend.build(self.logs / "setup.log")
-            compile_messages()
+            if messages.outdated():
+                self.manage(phase, "messages", "--compile")
+                messages.mark_compiled()
         with phases.phase("Database") as phase:
             self.manage(phase, "migrate", "--database", "owner", "--no-input")
         if self.production:
