@@ -1,0 +1,1 @@
+"""Reads of the public-opinion monitor: one module for each kind of question."""

@@ -1,0 +1,70 @@
+"""Alerts as pages, events, webhooks and the API show them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from typing import Any
+
+from django.db.models import QuerySet
+
+from apps.finance_sentiment.models import Alert, AlertEntry, Story
+
+
+def alerts_open() -> QuerySet[Alert]:
+    """Alerts that are not resolved, the newest first."""
+    return Alert.objects.exclude(state=Alert.State.RESOLVED).order_by("-opened_at", "-id")
+
+
+def alert_payload(alert: Alert) -> dict[str, Any]:
+    """The facts of an alert without its history."""
+    latest = alert.evidence.get("latest", {})
+    return {
+        "id": str(alert.pk),
+        "topic": alert.topic,
+        "state": alert.state,
+        "opened_at": alert.opened_at.isoformat(),
+        "last_seen_at": alert.last_seen_at.isoformat(),
+        "resolved_at": alert.resolved_at.isoformat() if alert.resolved_at else None,
+        "peak_negative": alert.peak_negative,
+        "peak_score": alert.peak_score,
+        "observed": latest.get("observed", 0),
+        "expected": latest.get("expected", 0.0),
+        "total": latest.get("total", 0),
+        "share": latest.get("share", 0.0),
+        "baseline_share": latest.get("baseline_share", 0.0),
+        "window_start": latest.get("window_start"),
+        "window_end": latest.get("window_end"),
+        "acknowledged_at": alert.acknowledged_at.isoformat() if alert.acknowledged_at else None,
+        "acknowledged_by": alert.acknowledged_by,
+        "comment": alert.comment,
+        "stories": alert.evidence.get("stories", [])[:3],
+        "models": alert.evidence.get("models", []),
+    }
+
+
+def alert_stories(alert: Alert) -> list[Story]:
+    """The stories that raised it, the most told first; those that are gone are left out."""
+    wanted = [uuid.UUID(story["id"]) for story in alert.evidence.get("stories", [])]
+    return list(Story.objects.filter(id__in=wanted).order_by("-document_count", "first_seen_at"))
+
+
+def alert_entries(alert: Alert) -> QuerySet[AlertEntry]:
+    """The log of an alert, the oldest line first."""
+    return AlertEntry.objects.filter(alert=alert).order_by("id")
+
+
+def story_facts(story_ids: Iterable[uuid.UUID]) -> list[dict[str, Any]]:
+    """Stories as an alert remembers them: they may change or go later."""
+    stories = {story.pk: story for story in Story.objects.filter(id__in=list(story_ids))}
+    return [
+        {
+            "id": str(story.pk),
+            "title": story.title,
+            "documents": story.document_count,
+            "sources": story.sources[:10],
+            "first_seen_at": story.first_seen_at.isoformat(),
+        }
+        for story_id in story_ids
+        if (story := stories.get(story_id)) is not None
+    ]

@@ -1,0 +1,153 @@
+"""How sentiment and volume move: series for charts, topics against the time before."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db import connection
+
+from apps.finance_sentiment.models import ALL_TOPICS
+from apps.finance_sentiment.selectors.signals import stored_width
+
+# The widths that are stored, in seconds; see services/buckets.py.
+STORED_WIDTHS = (5, 60, 3600)
+# What a chart chooses from by itself.
+CHART_WIDTHS = (5, 10, 30, 60, 300, 900, 3600, 10_800, 86_400)
+MAX_POINTS = 1500
+_CHART_POINTS = 200
+
+
+class UnfitWidth(ValueError):
+    """Buckets of this width cannot be made, or would be too many; the message says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrendPoint:
+    """What was published in [start, start + width)."""
+
+    start: datetime
+    documents: int = 0
+    negative: int = 0
+    neutral: int = 0
+    positive: int = 0
+    unscored: int = 0
+    stories: int = 0
+    stories_negative: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """The point with its time as text."""
+        return {**asdict(self), "start": self.start.isoformat()}
+
+
+@dataclass(frozen=True, slots=True)
+class TopicFigures:
+    """A topic in a range of time and in the range of the same length before it."""
+
+    topic: str
+    stories: int
+    negative: int
+    previous_stories: int
+    previous_negative: int
+
+    @property
+    def share(self) -> float:
+        """The part of the stories that is negative."""
+        return self.negative / self.stories if self.stories else 0.0
+
+    @property
+    def previous_share(self) -> float:
+        """The same in the range before."""
+        return self.previous_negative / self.previous_stories if self.previous_stories else 0.0
+
+
+def chart_width(*, start: datetime, end: datetime) -> int:
+    """The width, in seconds, that gives a readable number of points."""
+    seconds = (end - start).total_seconds()
+    return next(
+        (width for width in CHART_WIDTHS if seconds / width <= _CHART_POINTS), CHART_WIDTHS[-1]
+    )
+
+
+def trend_series(*, topic: str, start: datetime, end: datetime, width: int) -> list[TrendPoint]:
+    """Every bucket that begins in [start, end), empty ones included, on the grid of Unix time.
+
+    Raises:
+        UnfitWidth: `width` is no multiple of the stored ones, or there would be too many points.
+    """
+    try:
+        stored = stored_width(width, STORED_WIDTHS)
+    except ValueError as error:
+        raise UnfitWidth(str(error)) from error
+    first = int(start.timestamp() // width) * width
+    last = int(end.timestamp())
+    if (last - first) / width > MAX_POINTS:
+        raise UnfitWidth(f"{(last - first) // width} points; at most {MAX_POINTS} are given")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT floor(extract(epoch FROM start) / %(width)s)::bigint * %(width)s AS at,
+                   sum(documents), sum(documents_negative), sum(documents_neutral),
+                   sum(documents_positive), sum(unscored), sum(stories), sum(stories_negative)
+            FROM finance_sentiment_timebucket
+            WHERE width = %(stored)s AND topic = %(topic)s AND start >= %(start)s AND start < %(end)s
+            GROUP BY 1
+            """,
+            {
+                "width": width,
+                "stored": stored,
+                "topic": topic,
+                "start": datetime.fromtimestamp(first, UTC),
+                "end": end,
+            },
+        )
+        found = {int(at): [int(value) for value in values] for at, *values in cursor.fetchall()}
+    return [
+        TrendPoint(datetime.fromtimestamp(at, UTC), *found.get(at, []))
+        for at in range(first, last, width)
+    ]
+
+
+def topic_figures(*, start: datetime, end: datetime) -> list[TopicFigures]:
+    """All topics with news in the range or before it, the busiest first; not "all topics"."""
+    length = end - start
+    stored = 60 if length <= timedelta(days=2) else 3600
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT topic,
+                   coalesce(sum(stories) FILTER (WHERE start >= %(start)s), 0),
+                   coalesce(sum(stories_negative) FILTER (WHERE start >= %(start)s), 0),
+                   coalesce(sum(stories) FILTER (WHERE start < %(start)s), 0),
+                   coalesce(sum(stories_negative) FILTER (WHERE start < %(start)s), 0)
+            FROM finance_sentiment_timebucket
+            WHERE width = %(stored)s AND topic <> %(all)s
+              AND start >= %(before)s AND start < %(end)s
+            GROUP BY topic ORDER BY 2 DESC, 4 DESC, topic
+            """,
+            {
+                "start": start,
+                "end": end,
+                "before": start - length,
+                "stored": stored,
+                "all": ALL_TOPICS,
+            },
+        )
+        return [
+            TopicFigures(row[0], *(int(value) for value in row[1:])) for row in cursor.fetchall()
+        ]
+
+
+def topics_known() -> list[str]:
+    """Every topic that any document has, in alphabetical order."""
+    with connection.cursor() as cursor:
+        # A loose index scan: one step for each topic, however many buckets there are.
+        cursor.execute(
+            """
+            SELECT DISTINCT topic FROM finance_sentiment_timebucket
+            WHERE width = %s AND topic <> '' ORDER BY topic
+            """,
+            [STORED_WIDTHS[-1]],
+        )
+        return [row[0] for row in cursor.fetchall()]

@@ -1,0 +1,1 @@
+"""Writes of the public-opinion monitor: one module for each kind of thing."""

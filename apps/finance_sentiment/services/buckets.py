@@ -1,0 +1,136 @@
+"""Time buckets: counted from the rows, never added to, so counting twice gives the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+from django.db import connection
+
+from apps.finance_sentiment.models import TimeBucket
+from apps.finance_sentiment.selectors.trends import STORED_WIDTHS
+from rootstock.tenancy.scope import current_organisation_id
+
+# Each is a whole number of the one before it.
+WIDTHS = STORED_WIDTHS
+
+_COUNTS = (
+    "documents, documents_negative, documents_neutral, documents_positive, "
+    "stories, stories_negative, stories_neutral, stories_positive, unscored"
+)
+_EXCLUDED = ", ".join(f"excluded.{column.strip()}" for column in _COUNTS.split(","))
+
+_FROM_ROWS = """
+    document_counts AS (
+        SELECT touched.start, topic,
+               count(*) FILTER (WHERE status = 'scored') AS documents,
+               count(*) FILTER (WHERE status = 'scored' AND sentiment = 'negative') AS documents_negative,
+               count(*) FILTER (WHERE status = 'scored' AND sentiment = 'neutral') AS documents_neutral,
+               count(*) FILTER (WHERE status = 'scored' AND sentiment = 'positive') AS documents_positive,
+               count(*) FILTER (WHERE status = 'unscored') AS unscored
+        FROM touched
+        JOIN finance_sentiment_document document
+          ON document.published_at >= touched.start
+         AND document.published_at < touched.start + %(width)s
+        CROSS JOIN LATERAL unnest(document.topics || '{""}') AS topic
+        WHERE document.status IN ('scored', 'unscored')
+        GROUP BY 1, 2
+    ),
+    story_counts AS (
+        SELECT touched.start, topic,
+               count(*) AS stories,
+               count(*) FILTER (WHERE sentiment = 'negative') AS stories_negative,
+               count(*) FILTER (WHERE sentiment = 'neutral') AS stories_neutral,
+               count(*) FILTER (WHERE sentiment = 'positive') AS stories_positive
+        FROM touched
+        JOIN finance_sentiment_story story
+          ON story.first_seen_at >= touched.start
+         AND story.first_seen_at < touched.start + %(width)s
+        CROSS JOIN LATERAL unnest(story.topics || '{""}') AS topic
+        WHERE story.sentiment <> ''
+        GROUP BY 1, 2
+    ),
+    counts AS (
+        SELECT start, topic,
+               coalesce(documents, 0) AS documents,
+               coalesce(documents_negative, 0) AS documents_negative,
+               coalesce(documents_neutral, 0) AS documents_neutral,
+               coalesce(documents_positive, 0) AS documents_positive,
+               coalesce(stories, 0) AS stories,
+               coalesce(stories_negative, 0) AS stories_negative,
+               coalesce(stories_neutral, 0) AS stories_neutral,
+               coalesce(stories_positive, 0) AS stories_positive,
+               coalesce(unscored, 0) AS unscored
+        FROM document_counts FULL JOIN story_counts USING (start, topic)
+    )
+"""
+
+_SUMS = ", ".join(f"sum({column.strip()})::integer" for column in _COUNTS.split(","))
+_FROM_NARROWER = f"""
+    counts (start, topic, {_COUNTS}) AS (
+        SELECT touched.start, bucket.topic, {_SUMS}
+        FROM touched
+        JOIN finance_sentiment_timebucket bucket
+          ON bucket.width = %(narrower)s
+         AND bucket.start >= touched.start AND bucket.start < touched.start + %(width)s
+        GROUP BY 1, 2
+    )
+"""  # noqa: S608 - only constants
+
+_STORE = f"""
+    WITH touched AS (SELECT unnest(%(starts)s::timestamptz[]) AS start),
+    {{counts}},
+    gone AS (
+        DELETE FROM finance_sentiment_timebucket bucket
+        USING touched
+        WHERE bucket.width = %(seconds)s AND bucket.start = touched.start
+          AND NOT EXISTS (
+              SELECT FROM counts WHERE counts.start = bucket.start AND counts.topic = bucket.topic
+          )
+    )
+    INSERT INTO finance_sentiment_timebucket (organisation_id, width, start, topic, {_COUNTS})
+    SELECT %(organisation)s, %(seconds)s, start, topic, {_COUNTS} FROM counts
+    ON CONFLICT (organisation_id, width, start, topic) DO UPDATE SET ({_COUNTS}) = ({_EXCLUDED})
+"""  # noqa: S608 - only constants
+
+
+def bucket_start(moment: datetime, width: int) -> datetime:
+    """The start of the bucket of `width` seconds that `moment` lies in, on the grid of Unix time."""
+    seconds = int(moment.timestamp() // width) * width
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def buckets_recount(*, moments: Iterable[datetime]) -> None:
+    """Count the buckets of all widths around these moments again.
+
+    The caller holds the organisation's lock (`stories.stories_lock`).
+    """
+    touched = set(moments)
+    narrower: int | None = None
+    for width in WIDTHS:
+        starts = sorted({bucket_start(moment, width) for moment in touched})
+        if not starts:
+            return
+        with connection.cursor() as cursor:
+            cursor.execute(
+                _STORE.format(counts=_FROM_ROWS if narrower is None else _FROM_NARROWER),
+                {
+                    "starts": starts,
+                    "organisation": current_organisation_id(),
+                    "width": timedelta(seconds=width),
+                    "seconds": width,
+                    "narrower": narrower,
+                },
+            )
+        narrower = width
+
+
+def buckets_rebuild() -> None:
+    """Count every bucket of the organisation again from its documents and stories."""
+    TimeBucket.objects.all().delete()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT DISTINCT published_at FROM finance_sentiment_document"
+            " UNION SELECT DISTINCT first_seen_at FROM finance_sentiment_story"
+        )
+        buckets_recount(moments=[row[0] for row in cursor.fetchall()])
