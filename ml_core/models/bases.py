@@ -35,7 +35,7 @@ def resolve_base(name: str | Path) -> Path | str:
             )
         return Path(spec.submodule_search_locations[0]) / "model"
     path = Path(name).expanduser()
-    if path.is_dir():
+    if name and path.is_dir():
         if not (path / "config.json").is_file():
             raise BaseModelError(f"{path}: there is no config.json, so this is no model directory")
         return path
@@ -78,9 +78,11 @@ def drop_pooler(encoder: Any) -> None:
 
 
 def quiet_transformers() -> None:
-    """Keep transformers' load reports and bars off our stderr, where our own progress is."""
+    """Keep load reports, bars and retries of the libraries off our stderr, where our own progress is."""
+    from huggingface_hub.utils import logging as hub_logging
     from transformers.utils import logging
 
+    hub_logging.set_verbosity_error()
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 

@@ -12,6 +12,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel
 
 from ml_core.models.bases import drop_pooler, quiet_transformers
 from ml_core.registry.artifact import CONFIG, WEIGHTS, Artifact, ArtifactError
@@ -106,8 +107,6 @@ def load_classifier(artifact: Artifact) -> TextClassifier:
     Raises ArtifactError naming the file: weights that do not fit the configuration, or are not
     finite.
     """
-    from transformers import AutoConfig, AutoModel
-
     quiet_transformers()
     path = artifact.path / WEIGHTS
     try:

@@ -133,13 +133,9 @@ class Artifact:
         """The model card, Markdown."""
         return (self.path / CARD).read_text(encoding="utf-8")
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 over the manifest's file hashes: equal digests, equal models."""
-        return self._digest
-
-    @cached_property
-    def _digest(self) -> str:
         lines = "".join(f"{name}:{value}\n" for name, value in sorted(self.manifest.files.items()))
         return hashlib.sha256(lines.encode()).hexdigest()
 

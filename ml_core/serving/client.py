@@ -155,10 +155,10 @@ def split_address(address: str) -> tuple[str, str | None]:
     raise ValueError(f"address {address!r}: expected unix:///path.sock or http://host:port")
 
 
-def _headers(token: str | None, timeout: float) -> dict[str, str]:
-    headers = {DEADLINE_HEADER: str(round(timeout * 1000))}
+def _headers(token: str | None, timeout: float) -> dict[str, bytes]:
+    headers = {DEADLINE_HEADER: str(round(timeout * 1000)).encode()}
     if token:
-        headers["authorization"] = f"Bearer {token}"
+        headers["authorization"] = f"Bearer {token}".encode()
     return headers
 
 

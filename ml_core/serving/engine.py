@@ -79,7 +79,8 @@ class Engine:
         self._compute = ThreadPoolExecutor(
             1, "compute", initializer=torch.set_num_threads, initargs=(threads,)
         )
-        self._prepare = ThreadPoolExecutor(2, "prepare")
+        self._encode = ThreadPoolExecutor(1, "encode")
+        self._load_models = ThreadPoolExecutor(1, "load")
         self.metrics = ServingMetrics(
             queue_depth=lambda: self._depth, loaded=lambda: len(self._models)
         )
@@ -92,7 +93,7 @@ class Engine:
         if self._loop_task is not None:
             self._loop_task.cancel()
             await asyncio.gather(self._loop_task, return_exceptions=True)
-        for pool in (self._compute, self._prepare):
+        for pool in (self._compute, self._encode, self._load_models):
             pool.shutdown(cancel_futures=True)
 
     async def classify(
@@ -167,7 +168,7 @@ class Engine:
     async def _classify_one(self, request: ClassifyRequest) -> ClassifyResult:
         loaded = await self._get(request.model)
         loop = asyncio.get_running_loop()
-        encoded = await loop.run_in_executor(self._prepare, loaded.predictor.encode, request.texts)
+        encoded = await loop.run_in_executor(self._encode, loaded.predictor.encode, request.texts)
         answer = Answer(len(encoded), len(loaded.predictor.labels))
         for place, token_ids in enumerate(encoded):
             loaded.line.add(WaitingText(token_ids, next(self._arrivals), place, answer))
@@ -246,9 +247,9 @@ class Engine:
         if not path.is_dir():
             raise ModelNotLoaded(f"{path}: no such model", code="model_not_found")
         try:
-            artifact = await loop.run_in_executor(self._prepare, Artifact.open, path)
+            artifact = await loop.run_in_executor(self._load_models, Artifact.open, path)
             predictor = await loop.run_in_executor(
-                self._prepare, lambda: Predictor.load(artifact, device=self._device)
+                self._load_models, lambda: Predictor.load(artifact, device=self._device)
             )
         except ArtifactError as error:
             self.metrics.errors.labels(model=str(path), code="model_damaged").inc()

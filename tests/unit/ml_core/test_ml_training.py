@@ -1,0 +1,268 @@
+"""Training: options, determinism, accumulation, bad input, stopping."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from ml_core_helpers import make_rows, write_csv
+
+from ml_core.data import DataError
+from ml_core.evaluation import evaluate
+from ml_core.models import BaseModelError
+from ml_core.registry import Artifact, ArtifactError
+from ml_core.training import (
+    ConfigError,
+    Progress,
+    TrainConfig,
+    TrainingCancelled,
+    TrainingError,
+    train,
+)
+
+Options = dict[str, object]
+
+
+def config(options: Options, **changes: object) -> TrainConfig:
+    return TrainConfig(**(options | {"epochs": 1} | changes))
+
+
+def test_progress_tells_the_whole_story(tiny_options: Options, tmp_path: Path) -> None:
+    seen: list[Progress] = []
+    train(config(tiny_options, epochs=2, out=tmp_path / "a"), on_progress=seen.append)
+    phases = [progress.phase for progress in seen]
+    assert phases[:3] == ["load", "tokenise", "train"]
+    assert phases[-1] == "save"
+    steps = [progress.step for progress in seen]
+    assert steps == sorted(steps)
+    assert steps[-1] == seen[-1].total_steps == 14
+    ends = [progress for progress in seen if progress.metrics]
+    assert [progress.epoch for progress in ends] == [1.0, 2.0]
+    assert {"accuracy", "macro_f1", "loss"} == set(ends[0].metrics or {})
+    losses = [progress.loss for progress in seen if progress.phase == "train"]
+    assert all(loss is not None and loss > 0 for loss in losses)
+
+
+def test_the_same_seed_gives_the_same_model(tiny_options: Options, tmp_path: Path) -> None:
+    digests = [
+        train(config(tiny_options, out=tmp_path / name, seed=seed)).manifest.files[
+            "model.safetensors"
+        ]
+        for name, seed in (("a", 1), ("b", 1), ("c", 2))
+    ]
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_training_leaves_the_callers_random_numbers_alone(
+    tiny_options: Options, tmp_path: Path
+) -> None:
+    import torch
+
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    train(config(tiny_options, out=tmp_path / "a"))
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_accumulated_batches_equal_one_large_batch(tiny_base: Path) -> None:
+    """The gradient of 4 × 8 texts is that of 32, whatever the lengths and class weights."""
+    import torch
+
+    from ml_core.data import Example
+    from ml_core.models.bases import load_encoder
+    from ml_core.models.classifier import TextClassifier
+    from ml_core.training.dataset import Dataset
+    from ml_core.training.loop import _Fit, _Reporter
+
+    examples = [Example(text, label) for text, label in make_rows(29)]
+    dataset = Dataset(examples, examples, ("negative", "neutral", "positive"), "", None)
+    encoder, tokenizer = load_encoder(tiny_base)
+    torch.manual_seed(0)
+    model = TextClassifier(encoder, 3).eval()  # without dropout
+    options = TrainConfig(train=Path("x"), out=Path("y"), class_weighting="balanced")
+    reporter = _Reporter(lambda _: None, lambda: False)
+    fit = _Fit(options, model, dataset, reporter, pad_id=0, device=torch.device("cpu"))
+    ids = tokenizer([example.text for example in examples])["input_ids"]
+
+    def gradients(batches: list[list[int]]) -> tuple[float, torch.Tensor]:
+        model.zero_grad()
+        loss = fit._gradients(batches, ids)
+        found = [p.grad.flatten() for p in model.parameters() if p.grad is not None]
+        return loss, torch.cat(found)
+
+    whole_loss, whole = gradients([list(range(29))])
+    parts_loss, parts = gradients([list(range(i, min(i + 8, 29))) for i in range(0, 29, 8)])
+    assert parts_loss == pytest.approx(whole_loss, rel=1e-5)
+    torch.testing.assert_close(parts, whole, rtol=1e-4, atol=1e-6)
+
+
+def test_balanced_weights_help_a_rare_label(tiny_options: Options, tmp_path: Path) -> None:
+    rows = make_rows(300)
+    rare = [row for row in rows if row[1] == "negative"][:12]
+    skewed = write_csv(tmp_path / "skewed.csv", [r for r in rows if r[1] != "negative"] + rare)
+    even = write_csv(tmp_path / "even.csv", make_rows(90, seed=3))
+    options = tiny_options | {"train": skewed, "validation": even, "epochs": 4}
+    recall = {}
+    for weighting in ("none", "balanced"):
+        out = tmp_path / weighting
+        artifact = train(config(options, out=out, epochs=4, class_weighting=weighting))
+        recall[weighting] = evaluate(artifact, even).per_label["negative"].recall
+    assert recall["balanced"] > recall["none"]
+
+
+def test_training_goes_on_from_an_artefact(
+    artifact: Artifact, tiny_options: Options, tmp_path: Path
+) -> None:
+    options = config(tiny_options, base=str(artifact.path), out=tmp_path / "child")
+    child = train(options)
+    assert child.manifest.parent == artifact.digest
+    assert child.manifest.base == "tiny"
+    assert str(artifact.path) not in (child.path / "manifest.json").read_text()
+    assert artifact.manifest.parent is None
+
+
+def test_early_stopping_keeps_the_best_epoch(tiny_options: Options, tmp_path: Path) -> None:
+    seen: list[Progress] = []
+    options = config(
+        tiny_options, epochs=40, early_stopping_patience=1, out=tmp_path / "a", learning_rate=3e-3
+    )
+    artifact = train(options, on_progress=seen.append)
+    scores = [progress.metrics["macro_f1"] for progress in seen if progress.metrics]
+    assert len(scores) < 40
+    assert artifact.manifest.metrics["macro_f1"] == max(scores)
+
+
+BAD_DATA = {
+    "one class": ([("a b", "x"), ("c d", "x")], None, "at least two labels"),
+    "one row": ([("a b", "x")], None, "at least two labels"),
+    "nothing to split off": ([("a", "x"), ("b", "y")], None, "none can be split off"),
+    "unseen label": ([("a", "x"), ("b", "y")], [("c", "z")], "'z' is unknown to the training file"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_DATA)
+def test_data_that_cannot_be_learned_from(case: str, tiny_options: Options, tmp_path: Path) -> None:
+    rows, validation, problem = BAD_DATA[case]
+    options = tiny_options | {"train": write_csv(tmp_path / "train.csv", rows)}
+    if validation:
+        options["validation"] = write_csv(tmp_path / "validation.csv", validation)
+    with pytest.raises(DataError, match=problem):
+        train(config(options, out=tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_rows_and_a_validation_file_are_enough(tiny_options: Options, tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "two.csv", [("profit rises", "up"), ("profit falls", "down")])
+    artifact = train(config(tiny_options | {"train": path}, validation=path, out=tmp_path / "a"))
+    assert artifact.manifest.labels == ("down", "up")
+
+
+def test_a_base_without_the_length_and_a_bad_device(tiny_options: Options, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="max_length: 500 is more than the 128"):
+        train(config(tiny_options, max_length=500, out=tmp_path / "a"))
+    with pytest.raises(ConfigError, match="abacus"):
+        train(config(tiny_options, device="abacus", out=tmp_path / "a"))
+    with pytest.raises(BaseModelError):
+        train(config(tiny_options, base="./nothing", out=tmp_path / "a"))
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "cat.jpg").touch()
+    with pytest.raises(ArtifactError, match="other files"):
+        train(config(tiny_options, out=tmp_path / "a"))
+
+
+def test_a_run_that_diverges_says_so(
+    tiny_base: Path, tiny_options: Options, tmp_path: Path
+) -> None:
+    import shutil
+
+    from safetensors.torch import load_file, save_file
+
+    base = Path(shutil.copytree(tiny_base, tmp_path / "base"))
+    tensors = load_file(base / "model.safetensors")
+    tensors["embeddings.LayerNorm.weight"] *= float("inf")
+    save_file(tensors, base / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(TrainingError, match="learning_rate"):
+        train(config(tiny_options, base=str(base), out=tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("phase", ["load", "tokenise", "train", "evaluate"])
+def test_stopping_leaves_nothing(tiny_options: Options, tmp_path: Path, phase: str) -> None:
+    reached: list[str] = []
+    out = tmp_path / "place" / "out"
+    with pytest.raises(TrainingCancelled):
+        train(
+            config(tiny_options, out=out),
+            on_progress=lambda progress: reached.append(progress.phase),
+            should_stop=lambda: phase in reached,
+        )
+    assert reached[-1] == phase
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_numbers_may_be_text_and_lists_may_be_commas(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(
+        "train: a.csv\nout: m\nlearning_rate: 2e-4\nlanguages: en, zh\nepochs: '3'\noverwrite: yes\n"
+    )
+    options = TrainConfig.from_yaml(path, epochs=5)
+    assert options.learning_rate == 2e-4
+    assert options.languages == ("en", "zh")
+    assert options.epochs == 5
+    assert options.overwrite is True
+    assert options.train == Path("a.csv")
+    assert TrainConfig.from_mapping(options.to_dict()) == options
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"epoch": 3}, "unknown option 'epoch'; did you mean 'epochs'"),
+        ({"learn_rate": 3}, "did you mean 'learning_rate'"),
+        ({"qqq": 3}, "unknown option 'qqq'$"),
+        ({"train": None}, "train: missing"),
+        ({"epochs": "three"}, "epochs: 'three' is not a whole number"),
+        ({"epochs": 1.5}, "epochs: 1.5 is not a whole number"),
+        ({"epochs": True}, "epochs: True is not a whole number"),
+        ({"epochs": None}, "epochs: must have a value"),
+        ({"epochs": 0}, "epochs: must be at least 1, not 0"),
+        ({"learning_rate": -1}, "learning_rate: must be in"),
+        ({"learning_rate": "nan"}, "learning_rate: must be in"),
+        ({"validation_fraction": 1}, "validation_fraction: must be in"),
+        ({"task": "poetry"}, "task: must be one of: text-classification, not 'poetry'"),
+        ({"class_weighting": "heavy"}, "class_weighting: must be none or balanced"),
+        ({"overwrite": "perhaps"}, "overwrite: 'perhaps' is not true or false"),
+        ({"languages": ["en", 5]}, "languages: .* is not a list of names"),
+        ({"base": 5}, "base: 5 is not text"),
+    ],
+)
+def test_a_wrong_option_is_explained(changes: Options, problem: str) -> None:
+    with pytest.raises(ConfigError, match=problem):
+        TrainConfig.from_mapping({"train": "a.csv", "out": "m"} | changes)
+
+
+@pytest.mark.parametrize("content", ["- a\n- b\n", "a: [", "text", b"\xff\xfe\x00"])
+def test_a_file_that_is_no_options(tmp_path: Path, content: str | bytes) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    with pytest.raises(ConfigError, match=r"run\.yaml"):
+        TrainConfig.from_yaml(path)
+    with pytest.raises(ConfigError, match=r"none\.yaml"):
+        TrainConfig.from_yaml(tmp_path / "none.yaml")
+
+
+def test_every_option_explains_itself() -> None:
+    for option in fields(TrainConfig):
+        assert len(option.metadata["help"]) > 15, option.name
+
+
+def test_the_manifest_names_data_by_hash(artifact: Artifact, train_csv: Path) -> None:
+    from ml_core.registry.artifact import sha256_file
+
+    recorded = artifact.manifest.config
+    assert recorded["train"] == "train.csv"
+    assert recorded["train_sha256"] == sha256_file(train_csv)
+    assert recorded["train_examples"] + recorded["validation_examples"] == 240
+    assert "torch" in artifact.manifest.libraries
