@@ -5,9 +5,12 @@ from __future__ import annotations
 import uuid
 import zoneinfo
 from collections.abc import Callable
+from typing import Any
 
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import Resolver404, resolve
 from django.utils import timezone
 
 from rootstock.accounts.authentication import KeyRefused, bearer_token, key_find
@@ -21,6 +24,17 @@ from rootstock.tenancy.rls import call_lookup
 from rootstock.tenancy.scope import organisation_scope
 
 SESSION_KEY = "organisation_id"
+# Pages about a person rather than an organisation; they run outside any scope.
+OUTSIDE = {
+    "accounts:sign-in",
+    "accounts:sign-out",
+    "accounts:switch",
+    "accounts:invitation",
+    "accounts:reset",
+    "accounts:reset-sent",
+    "accounts:reset-confirm",
+    "web:catalogue",
+}
 
 
 class OrganisationMiddleware:
@@ -42,7 +56,7 @@ class OrganisationMiddleware:
             setattr(request, name, None)
         if is_api(request) and (token := bearer_token(request)) is not None:
             return self._with_key(request, token)
-        if not request.user.is_authenticated:
+        if not request.user.is_authenticated or _view_name(request) in OUTSIDE:
             return self.get_response(request)
         organisation_id = self._chosen_organisation(request)
         if organisation_id is None:
@@ -58,6 +72,17 @@ class OrganisationMiddleware:
                 request.actor = Actor("user", str(request.user.pk), str(request.user))  # type: ignore[attr-defined]
                 return self._within(request, membership.organisation)
         return self.get_response(request)
+
+    def process_view(
+        self, request: HttpRequest, view: Callable[..., Any], args: Any, kwargs: Any
+    ) -> HttpResponse | None:
+        """Tell a person who belongs to no organisation, whatever page they ask for."""
+        if is_api(request) or not request.user.is_authenticated or request.granted is not None:  # type: ignore[attr-defined]
+            return None
+        name = _view_name(request)
+        if ":" not in name or name in OUTSIDE:
+            return None
+        return render(request, "accounts/no_organisation.html", status=403)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> None:
         """A view that raises leaves nothing behind, whatever status the error becomes."""
@@ -104,3 +129,10 @@ class OrganisationMiddleware:
         if str(organisation_id) != chosen:
             request.session[SESSION_KEY] = str(organisation_id)
         return organisation_id
+
+
+def _view_name(request: HttpRequest) -> str:
+    try:
+        return resolve(request.path_info).view_name
+    except Resolver404:
+        return ""

@@ -45,7 +45,7 @@ def send_invitation(payload: dict[str, Any], sent: bool) -> None:
 def send_password_reset(email: str) -> None:
     """The reset link, if somebody has this address. Twice sent is harmless: both links work until one is used.
 
-    It belongs to no organisation, so there is no outbox row for it: a message that is lost with Redis is asked for again
-    by the person who waits for it.
+    It belongs to no organisation, so there is no outbox row for it: a message that is lost with Redis is asked for
+    again by the person who waits for it.
     """
     password_reset_send(email=email)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from django.urls import path
+
+from rootstock.audit import views
 
 app_name = "audit"
-urlpatterns: list[Any] = []
+urlpatterns = [
+    path("settings/audit/", views.audit_list, name="list"),
+    path("settings/audit/export.csv", views.audit_export, name="export"),
+]

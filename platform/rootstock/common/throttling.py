@@ -20,8 +20,26 @@ logger = logging.getLogger(__name__)
 WINDOW = 60
 
 
+def count(key: str, *, limit: int, seconds: int) -> tuple[int, float]:
+    """Count one use of `key` in the current window of `seconds`.
+
+    Returns (uses left, seconds until the window ends); the first is negative once the limit is passed. Without Redis
+    nothing is limited: the limit protects, it is not truth.
+    """
+    now = time.time()
+    window = int(now // seconds)
+    name = f"rate:{key}:{window}"
+    try:
+        cache.add(name, 0, timeout=seconds * 2)
+        used = cache.incr(name)
+    except (RedisError, ValueError, OSError):
+        logger.warning("rate limit not counted: Redis does not answer")
+        used = 1
+    return limit - used, seconds - now % seconds
+
+
 class OrganisationThrottle(BaseThrottle):
-    """A fixed window in Redis. Without Redis nothing is limited: the limit protects, it is not truth."""
+    """So many requests a minute for each key or person, told in the response headers."""
 
     remaining_seconds = 0.0
 
@@ -30,19 +48,12 @@ class OrganisationThrottle(BaseThrottle):
         actor = getattr(request, "actor", None)
         if actor is None:
             return True
-        now = time.time()
-        window = int(now // WINDOW)
-        self.remaining_seconds = WINDOW - now % WINDOW
         limit = settings.ROOTSTOCK_RATE_LIMIT
-        key = f"rate:{actor.kind}:{actor.id}:{window}"
-        try:
-            cache.add(key, 0, timeout=WINDOW * 2)
-            used = cache.incr(key)
-        except (RedisError, ValueError, OSError):
-            logger.warning("rate limit not counted: Redis does not answer")
-            return True
-        request._request.rate_limit = (limit, max(0, limit - used), self.remaining_seconds)  # type: ignore[attr-defined]
-        return used <= limit
+        left, self.remaining_seconds = count(
+            f"{actor.kind}:{actor.id}", limit=limit, seconds=WINDOW
+        )
+        request._request.rate_limit = (limit, max(0, left), self.remaining_seconds)  # type: ignore[attr-defined]
+        return left >= 0
 
     def wait(self) -> float:
         """Seconds until the window ends."""

@@ -27,6 +27,7 @@ from rootstock.accounts.services.users import (
     password_reset_link,
     password_reset_send,
     password_set,
+    sign_in_record,
     user_update,
 )
 
@@ -53,5 +54,6 @@ __all__ = [
     "password_reset_link",
     "password_reset_send",
     "password_set",
+    "sign_in_record",
     "user_update",
 ]

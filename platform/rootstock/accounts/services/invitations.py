@@ -1,7 +1,7 @@
 """Invitations: offered, sent, accepted, taken back.
 
-The token in the link is derived from the invitation's id, so it is stored nowhere and can still be shown and sent again;
-the row holds its digest only.
+The token in the link is derived from the invitation's id, so it is stored nowhere and can still be shown and sent
+again; the row holds its digest only.
 """
 
 from __future__ import annotations

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import uuid
+from functools import partial
+
 from django.conf import settings
 from django.contrib.auth.tokens import default_token_generator
 from django.core.mail import send_mail
+from django.db import transaction
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import translation
@@ -23,6 +27,7 @@ __all__ = [
     "password_reset_link",
     "password_reset_send",
     "password_set",
+    "sign_in_record",
     "user_update",
 ]
 
@@ -76,9 +81,21 @@ def password_reset_send(*, email: str) -> None:
         )
 
 
+def sign_in_record(*, user: User) -> None:
+    """Write into the log of each of their organisations that somebody signed in."""
+    _record_everywhere(user, "accounts.sign_in")
+
+
 def _record_everywhere(user: User, action: str) -> None:
-    """A person has one password for all organisations: each of them learns of the change."""
-    actor = Actor("user", str(user.pk), str(user))
+    """A person has one password for all organisations: each learns of it, once the change is committed.
+
+    It waits for the commit because one transaction belongs to one organisation.
+    """
     for row in call_lookup("memberships_of", user.pk):
-        with organisation_scope(row["organisation_id"]):
-            audit_record(actor=actor, action=action, target=user.email, target_id=str(user.pk))
+        transaction.on_commit(partial(_record, row["organisation_id"], user, action))
+
+
+def _record(organisation_id: uuid.UUID, user: User, action: str) -> None:
+    actor = Actor("user", str(user.pk), str(user))
+    with organisation_scope(organisation_id):
+        audit_record(actor=actor, action=action, target=user.email, target_id=str(user.pk))
