@@ -158,6 +158,7 @@ CELERY_BEAT_SCHEDULE = {
     "jobs-sweep": {"task": "rootstock.jobs.sweep", "schedule": 15.0, "options": {"expires": 30}},
     "partitions": {"task": "rootstock.common.maintain_partitions", "schedule": crontab(minute=7)},
     "idempotency-expire": {"task": "rootstock.outbox.expire_keys", "schedule": crontab(minute=17)},
+    "finance-tick": {"task": "rootstock.finance.tick", "schedule": 3.0, "options": {"expires": 6}},
 }
 
 # A worker that has said nothing for this long is taken for dead and its work is given to another.
