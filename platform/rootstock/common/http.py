@@ -1,9 +1,9 @@
 """The only way out: HTTP to addresses that somebody typed in.
 
-A user's URL must not reach what only this machine can reach. So a name is resolved once, every address it has must be
-globally routable, and the connection goes to exactly that address (the name stays in `Host` and in TLS). There is no proxy
-from the environment, no cookie, no credential in the URL, and a redirect is followed only on request and checked like the
-first URL. Size, decompressed size and total time are capped.
+A user's URL must not reach what only this machine can reach. So a name is resolved once, every address it has
+must be globally routable, and the connection goes to exactly that address (the name stays in `Host` and in
+TLS). There is no proxy from the environment, no cookie, no credential in the URL, and a redirect is followed
+only on request and checked like the first URL. Size, decompressed size and total time are capped.
 
 `ROOTSTOCK_HTTP_ALLOW_PRIVATE` names networks of the owner's own that may be reached all the same.
 """
@@ -131,7 +131,14 @@ def fetch(
     parsed = _parsed(url)
     passed: list[str] = []
     while True:
-        status, answered, content = _once(method, parsed, headers or {}, body, deadline, max_bytes)
+        status, answered, content = _once(
+            method,
+            parsed,
+            headers=headers or {},
+            body=body,
+            deadline=deadline,
+            max_bytes=max_bytes,
+        )
         location = answered.get("location")
         if status not in {301, 302, 303, 307, 308} or location is None or max_redirects == 0:
             return Answer(status, answered, content, str(parsed), passed)
@@ -297,6 +304,7 @@ def _tls() -> ssl.SSLContext:
 def _once(
     method: str,
     url: httpx.URL,
+    *,
     headers: Mapping[str, str],
     body: bytes | None,
     deadline: float,

@@ -86,7 +86,7 @@ class JobContext:
         self._reported_at = 0.0
         self._phase = job.phase
         self.job_id: uuid.UUID = job.pk
-        self.organisation_id: uuid.UUID = job.organisation_id
+        self.organisation_id: uuid.UUID = _organisation(job)
         self.params: dict[str, Any] = job.params
         self.attempt: int = job.attempt
 
@@ -200,13 +200,17 @@ def execute(job: Job) -> None:
 
 
 def _finish(job: Job, state: str, *, result: dict[str, Any] | None = None, error: str = "") -> None:
-    with organisation_scope(job.organisation_id):
+    with organisation_scope(_organisation(job)):
         if not services.job_finish(job, state, result=result, error=error):
             logger.warning("job %s ended as %s here, but is another worker's", job.pk, state)
 
 
+def _organisation(job: Job) -> uuid.UUID:
+    return uuid.UUID(str(job.organisation_id))
+
+
 def _give_back(job: Job) -> None:
-    with organisation_scope(job.organisation_id):
+    with organisation_scope(_organisation(job)):
         mine = (
             Job.objects.select_for_update().filter(pk=job.pk, lease_token=job.lease_token).first()
         )

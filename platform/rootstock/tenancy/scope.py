@@ -50,6 +50,7 @@ def organisation_scope(organisation_id: uuid.UUID | str) -> Iterator[uuid.UUID]:
     outer = _current.get()
     if outer is not None and outer != wanted:
         raise NestedOrganisation(f"already in the scope of {outer}, asked for {wanted}")
+    enclosed = connection.in_atomic_block
     with transaction.atomic():
         if outer is None:
             _set(str(wanted))
@@ -58,9 +59,10 @@ def organisation_scope(organisation_id: uuid.UUID | str) -> Iterator[uuid.UUID]:
             yield wanted
         finally:
             _current.reset(token)
-            # An enclosing transaction (a test's, a command's) must not keep what belongs to this scope.
-            if outer is None and connection.in_atomic_block and not connection.needs_rollback:
-                _set("")
+        # An enclosing transaction (a test's, a command's) must not keep what belongs to this scope. After an error the
+        # rollback takes the setting back, and nothing more may be asked of the transaction.
+        if outer is None and enclosed and not connection.needs_rollback:
+            _set("")
 
 
 def _set(value: str) -> None:

@@ -19,7 +19,7 @@ class Endpoint(TenantModel):
     description = models.CharField(max_length=200, blank=True)
     event_types = ArrayField(models.CharField(max_length=80))
     secret = EncryptedTextField()
-    old_secret = EncryptedTextField(null=True, blank=True)
+    old_secret = EncryptedTextField(blank=True, default="")
     old_secret_until = models.DateTimeField(null=True, blank=True)
     disabled_at = models.DateTimeField(null=True, blank=True)
     disabled_reason = models.CharField(max_length=200, blank=True)

@@ -22,7 +22,7 @@ class EventOutput(serializers.Serializer[Any]):
     stream = serializers.CharField()
     id = serializers.IntegerField(help_text="Its number in the stream, without gaps.")
     event = serializers.CharField(help_text="What happened.")
-    data = serializers.DictField()
+    data = serializers.DictField()  # type: ignore[assignment]  # a field, not the property
     at = serializers.DateTimeField()
 
 

@@ -53,7 +53,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("secret", rootstock.common.secrets.EncryptedTextField()),
-                ("old_secret", rootstock.common.secrets.EncryptedTextField(blank=True, null=True)),
+                ("old_secret", rootstock.common.secrets.EncryptedTextField(blank=True, default="")),
                 ("old_secret_until", models.DateTimeField(blank=True, null=True)),
                 ("disabled_at", models.DateTimeField(blank=True, null=True)),
                 ("disabled_reason", models.CharField(blank=True, max_length=200)),
