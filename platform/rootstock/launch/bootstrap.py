@@ -138,8 +138,6 @@ def install(phase: Phase, log: Path, lock: int, *, dev: bool) -> None:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
         cwd=ROOT,
         env=environment,
         pass_fds=(lock,),
@@ -148,9 +146,9 @@ def install(phase: Phase, log: Path, lock: int, *, dev: bool) -> None:
     count = 0
     try:
         with log.open("a") as output:
-            for line in process.stdout or ():
-                output.write(line)
-                last = [*last[-14:], line.rstrip()]
+            for line in phase.lines(process.stdout) if process.stdout else ():
+                output.write(line + "\n")
+                last = [*last[-14:], line]
                 count += line.startswith("Collecting ")
                 if line.startswith("Installing collected"):
                     phase.note("installing", 0.9)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 NAME_WIDTH = 34
 # Into a file or a pipe goes a line of progress only now and then (seconds).
@@ -26,6 +27,7 @@ class Phase:
         self.name = name
         self.started = time.monotonic()
         self.result = ""
+        self._text = ""
         self._shown = ""
         self._written = self.started
 
@@ -34,8 +36,13 @@ class Phase:
         if fraction is not None:
             filled = round(20 * min(max(fraction, 0.0), 1.0))
             text = f"[{'#' * filled}{'.' * (20 - filled)}] {text}"
+        self._text = text
+        self.tick()
+
+    def tick(self) -> None:
+        """Show that time passes."""
         now = time.monotonic()
-        line = f"{text}  {now - self.started:.0f} s"
+        line = f"{self._text}  {now - self.started:.0f} s"
         if sys.stdout.isatty():
             if line != self._shown:
                 width = os.get_terminal_size().columns - NAME_WIDTH - 5
@@ -44,6 +51,21 @@ class Phase:
         elif now - self._written > PLAIN_EVERY:
             write(f"    {self.name}: {line}")
             self._written = now
+
+    def lines(self, output: IO[bytes]) -> Iterator[str]:
+        """The lines of a child's output as they come, ticking while it is silent."""
+        rest = b""
+        while True:
+            if not select.select([output], [], [], 1.0)[0]:
+                self.tick()
+                continue
+            chunk = os.read(output.fileno(), 65536)
+            *complete, rest = (rest + chunk).replace(b"\r", b"\n").split(b"\n")
+            if not chunk and rest:
+                complete.append(rest)
+            yield from (line.decode(errors="replace") for line in complete if line)
+            if not chunk:
+                return
 
 
 class Phases:

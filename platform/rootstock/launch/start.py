@@ -210,14 +210,12 @@ class Start:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
             ) as process,
         ):
             try:
-                for line in process.stdout or ():
-                    output.write(line)
-                    last = [*last[-14:], line.rstrip()]
+                for line in phase.lines(process.stdout) if process.stdout else ():
+                    output.write(line + "\n")
+                    last = [*last[-14:], line]
                     phase.note(line.strip())
             except BaseException:
                 process.kill()
