@@ -68,7 +68,8 @@ class App:
             status, content = STATUS.get(error.code, 500), _error(error.code, str(error))
             if isinstance(error, Overloaded):
                 headers["retry-after"] = f"{error.retry_after:g}"
-            if error.code not in {"bad_request", "unauthorised"}:
+            # What callers do wrong, or too much of, is counted; the log is for what we must mend.
+            if error.code in {"model_damaged", "unavailable"}:
                 logger.warning("%s %s: %s", scope["path"], error.code, error)
         except Exception:
             # The last line of defence: the caller gets an answer, the log the traceback.

@@ -155,11 +155,11 @@ def split_address(address: str) -> tuple[str, str | None]:
     raise ValueError(f"address {address!r}: expected unix:///path.sock or http://host:port")
 
 
-def _headers(token: str | None, timeout: float) -> dict[str, bytes]:
-    headers = {DEADLINE_HEADER: str(round(timeout * 1000)).encode()}
+def _headers(token: str | None, timeout: float) -> httpx.Headers:
+    headers = [(DEADLINE_HEADER.encode(), str(round(timeout * 1000)).encode())]
     if token:
-        headers["authorization"] = f"Bearer {token}".encode()
-    return headers
+        headers.append((b"authorization", f"Bearer {token}".encode()))
+    return httpx.Headers(headers)
 
 
 def _classify_body(requests: Sequence[ClassifyRequest]) -> dict[str, Any]:
