@@ -123,7 +123,7 @@ class OrganisationMiddleware:
         request.memberships = rows  # type: ignore[attr-defined]
         if not rows:
             return None
-        ids = [row["organisation_id"] for row in rows]
+        ids: list[uuid.UUID] = [row["organisation_id"] for row in rows]
         chosen = request.session.get(SESSION_KEY)
         organisation_id = next((i for i in ids if str(i) == chosen), ids[0])
         if str(organisation_id) != chosen:

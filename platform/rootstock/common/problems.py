@@ -167,8 +167,9 @@ def _translate(error: Exception) -> Response | None:
     headers = {}
     if getattr(error, "auth_header", None):
         headers["WWW-Authenticate"] = str(error.auth_header)  # type: ignore[attr-defined]
-    if isinstance(error, exceptions.Throttled) and error.wait is not None:
-        headers["Retry-After"] = str(int(error.wait) + 1)
+    wait = getattr(error, "wait", None)
+    if wait is not None:
+        headers["Retry-After"] = str(int(wait) + 1)
     code = getattr(error.detail, "code", None) or error.default_code
     body = problem_body(error.status_code, str(code).replace("_", "-"), str(error.detail))
     return Response(body, status=error.status_code, headers=headers)

@@ -16,7 +16,7 @@ class RootstockSchema(AutoSchema):
         return [self.path.removeprefix("/api/v1/").split("/", 1)[0] or "root"]
 
 
-class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[misc]  # drf-spectacular has no types
+class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """`Authorization: Bearer rk_…`."""
 
     target_class = "rootstock.accounts.authentication.ApiKeyAuthentication"
@@ -32,7 +32,7 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[misc]  # drf
         }
 
 
-class BrowserSessionScheme(OpenApiAuthenticationExtension):  # type: ignore[misc]  # drf-spectacular has no types
+class BrowserSessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """The session cookie of the dashboard."""
 
     target_class = "rootstock.accounts.authentication.BrowserSessionAuthentication"

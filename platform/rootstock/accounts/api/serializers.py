@@ -32,8 +32,8 @@ class OrganisationInput(serializers.Serializer[Any]):
     time_zone = serializers.CharField(
         max_length=64, required=False, help_text="A name of the IANA database."
     )
-    language = serializers.ChoiceField([code for code, _ in settings.LANGUAGES], required=False)
-    trend_colours = serializers.ChoiceField(Organisation.TrendColours.values, required=False)
+    language = serializers.ChoiceField(settings.LANGUAGES, required=False)
+    trend_colours = serializers.ChoiceField(Organisation.TrendColours.choices, required=False)
 
 
 class MeOutput(serializers.Serializer[Any]):
@@ -41,8 +41,8 @@ class MeOutput(serializers.Serializer[Any]):
 
     kind = serializers.ChoiceField(["user", "api_key"])
     id = serializers.UUIDField()
-    label = serializers.CharField()
-    role = serializers.ChoiceField(Role.values, allow_null=True)
+    label = serializers.CharField()  # type: ignore[assignment]
+    role = serializers.ChoiceField(Role.choices, allow_null=True)
     permissions = serializers.ListField(child=serializers.ChoiceField(SCOPES))
     organisation = OrganisationOutput()
 
@@ -62,7 +62,7 @@ class MemberOutput(serializers.ModelSerializer[Membership]):
 class MemberInput(serializers.Serializer[Any]):
     """A member's new role."""
 
-    role = serializers.ChoiceField(Role.values)
+    role = serializers.ChoiceField(Role.choices)
 
 
 class InvitationOutput(serializers.ModelSerializer[Invitation]):
@@ -77,7 +77,7 @@ class InvitationInput(serializers.Serializer[Any]):
     """Whom to invite, and as what."""
 
     email = serializers.EmailField(max_length=254)
-    role = serializers.ChoiceField(Role.values)
+    role = serializers.ChoiceField(Role.choices)
 
 
 class ApiKeyOutput(serializers.ModelSerializer[ApiKey]):

@@ -8,7 +8,6 @@ from typing import Any
 
 from django.http import Http404
 from drf_spectacular.utils import extend_schema
-from rest_framework.request import Request
 from rest_framework.response import Response
 
 from rootstock.accounts.api.serializers import (
@@ -50,6 +49,7 @@ from rootstock.common.api import (
 )
 from rootstock.tenancy.models import Invitation, Membership, Organisation
 from rootstock.tenancy.permissions import Permission
+from rootstock.tenancy.requests import OrganisationRequest
 
 
 def _valid(serializer: Any) -> dict[str, Any]:
@@ -62,7 +62,7 @@ class MeView(ApiView):
     """Who asks."""
 
     @extend_schema(operation_id="me", responses=MeOutput)
-    def get(self, request: Request) -> Response:
+    def get(self, request: OrganisationRequest) -> Response:
         """Say who the credentials belong to and what they may do: a good first call of a program."""
         membership = request.membership
         output = MeOutput(
@@ -84,7 +84,7 @@ class OrganisationView(ApiView):
     write_permission = Permission.ORGANISATION_WRITE
 
     @extend_schema(operation_id="organisation_read", responses=OrganisationOutput)
-    def get(self, request: Request) -> Response:
+    def get(self, request: OrganisationRequest) -> Response:
         """Read the organisation of the credentials."""
         organisation: Organisation = request.organisation
         return respond(organisation, OrganisationOutput(organisation).data)
@@ -95,7 +95,7 @@ class OrganisationView(ApiView):
         request=OrganisationInput,
         responses=OrganisationOutput,
     )
-    def patch(self, request: Request) -> Response:
+    def patch(self, request: OrganisationRequest) -> Response:
         """Change what is given."""
         data = _valid(OrganisationInput(data=request.data))
         organisation = Organisation.objects.select_for_update().get(pk=request.organisation.pk)
@@ -112,7 +112,7 @@ class MemberList(ApiView):
     @extend_schema(
         operation_id="members_list", parameters=PAGE_PARAMETERS, responses=page_of(MemberOutput)
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: OrganisationRequest) -> Response:
         """List the members, the oldest first."""
         return paginate(self, request, members(), MemberOutput, ordering="id")
 
@@ -130,7 +130,7 @@ class MemberView(ApiView):
         return member
 
     @extend_schema(operation_id="members_read", responses=MemberOutput)
-    def get(self, request: Request, member_id: uuid.UUID) -> Response:
+    def get(self, request: OrganisationRequest, member_id: uuid.UUID) -> Response:
         """Read one member."""
         member = self._member(member_id)
         return respond(member, MemberOutput(member).data)
@@ -141,7 +141,7 @@ class MemberView(ApiView):
         request=MemberInput,
         responses=MemberOutput,
     )
-    def patch(self, request: Request, member_id: uuid.UUID) -> Response:
+    def patch(self, request: OrganisationRequest, member_id: uuid.UUID) -> Response:
         """Give a member another role; 409 when the last owner would lose theirs."""
         member = self._member(member_id)
         check_if_match(request, member)
@@ -152,7 +152,7 @@ class MemberView(ApiView):
         return respond(member, MemberOutput(member).data)
 
     @extend_schema(operation_id="members_remove", parameters=[IF_MATCH], responses={204: None})
-    def delete(self, request: Request, member_id: uuid.UUID) -> Response:
+    def delete(self, request: OrganisationRequest, member_id: uuid.UUID) -> Response:
         """Take somebody out of the organisation; 409 for the last owner."""
         member = self._member(member_id)
         check_if_match(request, member)
@@ -171,7 +171,7 @@ class InvitationList(ApiView):
         parameters=PAGE_PARAMETERS,
         responses=page_of(InvitationOutput),
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: OrganisationRequest) -> Response:
         """List the invitations that wait for an answer, the newest first."""
         return paginate(self, request, invitations_open(), InvitationOutput)
 
@@ -180,7 +180,7 @@ class InvitationList(ApiView):
         request=InvitationInput,
         responses={201: InvitationOutput},
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: OrganisationRequest) -> Response:
         """Invite somebody by e-mail."""
         data = _valid(InvitationInput(data=request.data))
         invitation = invitation_create(actor=request.actor, granted=request.granted, **data)
@@ -200,13 +200,13 @@ class InvitationView(ApiView):
         return invitation
 
     @extend_schema(operation_id="invitations_read", responses=InvitationOutput)
-    def get(self, request: Request, invitation_id: uuid.UUID) -> Response:
+    def get(self, request: OrganisationRequest, invitation_id: uuid.UUID) -> Response:
         """Read one invitation."""
         invitation = self._invitation(invitation_id)
         return respond(invitation, InvitationOutput(invitation).data)
 
     @extend_schema(operation_id="invitations_revoke", responses={204: None})
-    def delete(self, request: Request, invitation_id: uuid.UUID) -> Response:
+    def delete(self, request: OrganisationRequest, invitation_id: uuid.UUID) -> Response:
         """Take an invitation back; its link stops working."""
         invitation_revoke(actor=request.actor, invitation=self._invitation(invitation_id))
         return Response(status=204)
@@ -218,7 +218,7 @@ class InvitationSending(InvitationView):
     http_method_names = ["post"]
 
     @extend_schema(operation_id="invitations_send", request=None, responses=InvitationOutput)
-    def post(self, request: Request, invitation_id: uuid.UUID) -> Response:
+    def post(self, request: OrganisationRequest, invitation_id: uuid.UUID) -> Response:
         """Send the e-mail again; the invitation is valid for another week."""
         invitation = invitation_resend(
             actor=request.actor,
@@ -236,14 +236,14 @@ class ApiKeyList(ApiView):
     @extend_schema(
         operation_id="api_keys_list", parameters=PAGE_PARAMETERS, responses=page_of(ApiKeyOutput)
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: OrganisationRequest) -> Response:
         """List the keys, the newest first, revoked and expired ones among them."""
         return paginate(self, request, api_keys(), ApiKeyOutput)
 
     @extend_schema(
         operation_id="api_keys_create", request=ApiKeyInput, responses={201: NewApiKeyOutput}
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: OrganisationRequest) -> Response:
         """Make a key. `key` is its text, which is shown only in this answer."""
         data = _valid(ApiKeyInput(data=request.data))
         key, text = api_key_create(actor=request.actor, granted=request.granted, **data)
@@ -263,7 +263,7 @@ class ApiKeyView(ApiView):
         return key
 
     @extend_schema(operation_id="api_keys_read", responses=ApiKeyOutput)
-    def get(self, request: Request, key_id: uuid.UUID) -> Response:
+    def get(self, request: OrganisationRequest, key_id: uuid.UUID) -> Response:
         """Read one key."""
         key = api_keys().filter(pk=key_id).first()
         if key is None:
@@ -276,7 +276,7 @@ class ApiKeyView(ApiView):
         request=ApiKeyChange,
         responses=ApiKeyOutput,
     )
-    def patch(self, request: Request, key_id: uuid.UUID) -> Response:
+    def patch(self, request: OrganisationRequest, key_id: uuid.UUID) -> Response:
         """Change name, scopes or networks; a scope that is added must be one's own."""
         key = self._key(key_id)
         check_if_match(request, key)
@@ -285,7 +285,7 @@ class ApiKeyView(ApiView):
         return respond(key, ApiKeyOutput(key).data)
 
     @extend_schema(operation_id="api_keys_revoke", parameters=[IF_MATCH], responses={204: None})
-    def delete(self, request: Request, key_id: uuid.UUID) -> Response:
+    def delete(self, request: OrganisationRequest, key_id: uuid.UUID) -> Response:
         """End a key now and for good; it stays in the list."""
         key = self._key(key_id)
         check_if_match(request, key)
@@ -301,7 +301,7 @@ class ApiKeyRotationView(ApiKeyView):
     @extend_schema(
         operation_id="api_keys_rotate", request=ApiKeyRotation, responses=NewApiKeyOutput
     )
-    def post(self, request: Request, key_id: uuid.UUID) -> Response:
+    def post(self, request: OrganisationRequest, key_id: uuid.UUID) -> Response:
         """Give the key a new secret; the old one stays valid for `overlap_seconds`."""
         key = self._key(key_id)
         data = _valid(ApiKeyRotation(data=request.data))

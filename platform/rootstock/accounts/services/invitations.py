@@ -28,7 +28,7 @@ from rootstock.common.problems import Problem
 from rootstock.outbox.services import outbox_write
 from rootstock.tenancy.models import Invitation, Membership, Organisation, Role
 from rootstock.tenancy.rls import call_lookup
-from rootstock.tenancy.scope import organisation_scope
+from rootstock.tenancy.scope import current_organisation_id, organisation_scope
 
 __all__ = [
     "InvitationProblem",
@@ -145,7 +145,7 @@ def invitation_letter(invitation_id: str) -> EmailMessage | None:
     invitation = Invitation.objects.filter(pk=invitation_id, accepted_at__isnull=True).first()
     if invitation is None:
         return None
-    organisation = Organisation.objects.get(pk=invitation.organisation_id)
+    organisation = Organisation.objects.get(pk=current_organisation_id())
     with translation.override(organisation.language):
         context = {
             "invitation": invitation,

@@ -12,6 +12,7 @@ from rootstock.common.actors import Actor
 from rootstock.common.problems import Problem
 from rootstock.tenancy.models import Membership, Organisation, Role
 from rootstock.tenancy.permissions import ROLE_PERMISSIONS
+from rootstock.tenancy.scope import current_organisation_id
 
 __all__ = ["check_role", "member_change_role", "member_remove"]
 
@@ -84,14 +85,14 @@ def member_remove(*, actor: Actor, granted: Collection[str], membership: Members
 
 def _lock(membership: Membership) -> None:
     """Changes of members run one after the other: two owners cannot remove each other at the same moment."""
-    Organisation.objects.select_for_update().get(pk=membership.organisation_id)
+    Organisation.objects.select_for_update().get(pk=current_organisation_id())
     membership.refresh_from_db()
 
 
 def _check_not_last_owner(membership: Membership) -> None:
     if membership.role != Role.OWNER:
         return
-    if not Membership.objects.filter(role=Role.OWNER).exclude(pk=membership.pk).exists():
+    if not Membership.objects.filter(role=Role.OWNER).exclude(id=membership.id).exists():
         raise Problem(
             409,
             "last-owner",

@@ -10,7 +10,7 @@ from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.forms import PasswordChangeForm
 from django.core.exceptions import ValidationError
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
@@ -33,10 +33,11 @@ from rootstock.common.problems import Problem
 from rootstock.tenancy.models import Invitation, Membership, Role
 from rootstock.tenancy.pages import requires
 from rootstock.tenancy.permissions import ROLE_PERMISSIONS, Permission
+from rootstock.tenancy.requests import PageRequest
 
 
 def _render_people(
-    request: Any, form: InvitationForm | None = None, link: str = "", status: int = 200
+    request: PageRequest, form: InvitationForm | None = None, link: str = "", status: int = 200
 ) -> HttpResponse:
     granted = request.granted
     context = {
@@ -61,7 +62,7 @@ def _render_people(
 
 @requires(Permission.PEOPLE_READ)
 @require_GET
-def people(request: HttpRequest) -> HttpResponse:
+def people(request: PageRequest) -> HttpResponse:
     """Who is here, and what may they do?"""
     return _render_people(request)
 
@@ -69,7 +70,7 @@ def people(request: HttpRequest) -> HttpResponse:
 @requires(Permission.PEOPLE_WRITE)
 @require_POST
 @never_cache
-def invite(request: Any) -> HttpResponse:
+def invite(request: PageRequest) -> HttpResponse:
     """Invite somebody; the page then shows the link as well, for where no e-mail is set up."""
     form = InvitationForm(request.POST, granted=request.granted)
     if not form.is_valid():
@@ -104,7 +105,7 @@ def _invitation(invitation_id: uuid.UUID) -> Invitation:
 
 @requires(Permission.PEOPLE_WRITE)
 @require_POST
-def change_role(request: Any, member_id: uuid.UUID) -> HttpResponse:
+def change_role(request: PageRequest, member_id: uuid.UUID) -> HttpResponse:
     """Another role for a member."""
     member = _member(member_id)
     try:
@@ -129,7 +130,7 @@ def change_role(request: Any, member_id: uuid.UUID) -> HttpResponse:
 
 @requires()
 @require_POST
-def remove(request: Any, member_id: uuid.UUID) -> HttpResponse:
+def remove(request: PageRequest, member_id: uuid.UUID) -> HttpResponse:
     """Take a member out, confirmed by their address."""
     member = _member(member_id)
     is_me = member.user_id == request.user.pk
@@ -150,7 +151,7 @@ def remove(request: Any, member_id: uuid.UUID) -> HttpResponse:
 @requires(Permission.PEOPLE_WRITE)
 @require_POST
 @never_cache
-def resend(request: Any, invitation_id: uuid.UUID) -> HttpResponse:
+def resend(request: PageRequest, invitation_id: uuid.UUID) -> HttpResponse:
     """Send an invitation again."""
     try:
         invitation = invitation_resend(
@@ -165,7 +166,7 @@ def resend(request: Any, invitation_id: uuid.UUID) -> HttpResponse:
 
 @requires(Permission.PEOPLE_WRITE)
 @require_POST
-def take_back(request: Any, invitation_id: uuid.UUID) -> HttpResponse:
+def take_back(request: PageRequest, invitation_id: uuid.UUID) -> HttpResponse:
     """Take an invitation back."""
     invitation = _invitation(invitation_id)
     invitation_revoke(actor=request.actor, invitation=invitation)
@@ -176,9 +177,9 @@ def take_back(request: Any, invitation_id: uuid.UUID) -> HttpResponse:
 @login_required
 @never_cache
 @require_http_methods(["GET", "POST"])
-def profile(request: Any) -> HttpResponse:
+def profile(request: PageRequest) -> HttpResponse:
     """One's own name, language and password."""
-    user = request.user
+    user: Any = request.user
     asked = request.POST.get("form", "")
     profile_form = ProfileForm(
         request.POST if asked == "profile" else None,

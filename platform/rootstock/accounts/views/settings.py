@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import uuid
 from datetime import timedelta
-from typing import Any
 
 from django.conf import settings as django_settings
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -30,6 +29,7 @@ from rootstock.accounts.services import (
 from rootstock.common.problems import Problem
 from rootstock.tenancy.pages import requires
 from rootstock.tenancy.permissions import Permission
+from rootstock.tenancy.requests import PageRequest
 
 OVERLAPS = [
     (0, gettext_lazy("at once")),
@@ -41,7 +41,7 @@ OVERLAPS = [
 
 @requires(Permission.ORGANISATION_WRITE)
 @require_http_methods(["GET", "POST"])
-def organisation(request: Any) -> HttpResponse:
+def organisation(request: PageRequest) -> HttpResponse:
     """What is this organisation called, and how are times and trends shown in it?"""
     current = request.organisation
     names = list(OrganisationForm.base_fields)
@@ -58,7 +58,7 @@ def organisation(request: Any) -> HttpResponse:
 
 @requires(Permission.KEYS_WRITE)
 @require_GET
-def keys(request: HttpRequest) -> HttpResponse:
+def keys(request: PageRequest) -> HttpResponse:
     """Which programs can get in, what may they do, and are they still used?"""
     context = {"keys": api_keys(usable=True), "ended": api_keys(usable=False)[:100]}
     return render(request, "accounts/keys.html", context)
@@ -67,7 +67,7 @@ def keys(request: HttpRequest) -> HttpResponse:
 @requires(Permission.KEYS_WRITE)
 @never_cache
 @require_http_methods(["GET", "POST"])
-def new_key(request: Any) -> HttpResponse:
+def new_key(request: PageRequest) -> HttpResponse:
     """Make a key; the answer shows its text, once."""
     form = NewApiKeyForm(request.POST or None, granted=request.granted)
     if request.method == "POST" and form.is_valid():
@@ -89,7 +89,7 @@ def new_key(request: Any) -> HttpResponse:
     return render(request, "accounts/key_new.html", {"form": form}, status=status)
 
 
-def _shown_once(request: HttpRequest, key: ApiKey, text: str) -> HttpResponse:
+def _shown_once(request: PageRequest, key: ApiKey, text: str) -> HttpResponse:
     context = {"key": key, "text": text, "url": django_settings.ROOTSTOCK_URL}
     return render(request, "accounts/key_shown.html", context)
 
@@ -103,7 +103,7 @@ def _key(key_id: uuid.UUID) -> ApiKey:
 
 @requires(Permission.KEYS_WRITE)
 @require_http_methods(["GET", "POST"])
-def key(request: Any, key_id: uuid.UUID) -> HttpResponse:
+def key(request: PageRequest, key_id: uuid.UUID) -> HttpResponse:
     """One key: change it, rotate it, revoke it."""
     row = _key(key_id)
     # A scope that the key has stays to be chosen, also by somebody who could not give it anew.
@@ -141,7 +141,7 @@ def key(request: Any, key_id: uuid.UUID) -> HttpResponse:
 @requires(Permission.KEYS_WRITE)
 @never_cache
 @require_POST
-def rotate_key(request: Any, key_id: uuid.UUID) -> HttpResponse:
+def rotate_key(request: PageRequest, key_id: uuid.UUID) -> HttpResponse:
     """A new secret, shown once."""
     row = _key(key_id)
     overlap = request.POST.get("overlap", "0")
@@ -161,7 +161,7 @@ def rotate_key(request: Any, key_id: uuid.UUID) -> HttpResponse:
 
 @requires(Permission.KEYS_WRITE)
 @require_POST
-def revoke_key(request: Any, key_id: uuid.UUID) -> HttpResponse:
+def revoke_key(request: PageRequest, key_id: uuid.UUID) -> HttpResponse:
     """End a key, confirmed by its name."""
     row = _key(key_id)
     if request.POST.get("confirm", "").strip() != row.name:

@@ -12,7 +12,6 @@ from axes.models import AccessAttempt
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login, views
-from django.contrib.auth.forms import SetPasswordForm
 from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -140,7 +139,6 @@ class ResetConfirm(views.PasswordResetConfirmView):
     """Choose a new password, through the link of the e-mail."""
 
     template_name = "accounts/reset_confirm.html"
-    form_class = SetPasswordForm
     success_url = reverse_lazy("accounts:sign-in")
 
     def dispatch(self, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -152,7 +150,8 @@ class ResetConfirm(views.PasswordResetConfirmView):
 
     def form_valid(self, form: Any) -> HttpResponse:
         """Set it; the link is used up and every session of the person ends."""
-        password_set(user=self.user, password=form.cleaned_data["new_password1"])
+        user: Any = self.user
+        password_set(user=user, password=form.cleaned_data["new_password1"])
         self.request.session.pop("_password_reset_token", None)
         messages.success(self.request, _("Your password is set. Sign in with it."))
         return redirect(self.get_success_url())
