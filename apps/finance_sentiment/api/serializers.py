@@ -18,7 +18,7 @@ class DocumentInput(serializers.Serializer[Any]):
     """A document to store."""
 
     external_id = serializers.CharField(max_length=MAX_LENGTH["external_id"])
-    source = serializers.CharField(max_length=MAX_LENGTH["source"])
+    source = serializers.CharField(max_length=MAX_LENGTH["source"])  # type: ignore[assignment]
     title = serializers.CharField(max_length=MAX_LENGTH["title"])
     body = serializers.CharField(max_length=MAX_LENGTH["body"], required=False, allow_blank=True)
     url = serializers.URLField(max_length=MAX_LENGTH["url"], required=False)
@@ -43,7 +43,7 @@ class StoredDocumentOutput(serializers.Serializer[Any]):
     """A document as it is stored now."""
 
     id = serializers.UUIDField()
-    source = serializers.CharField()
+    source = serializers.CharField()  # type: ignore[assignment]
     external_id = serializers.CharField()
     status = serializers.ChoiceField(Document.Status.values)
 
@@ -61,7 +61,7 @@ class DocumentFilter(serializers.Serializer[Any]):
     """Which documents."""
 
     external_id = serializers.CharField(required=False, max_length=MAX_LENGTH["external_id"])
-    source = serializers.CharField(required=False, max_length=MAX_LENGTH["source"])
+    source = serializers.CharField(required=False, max_length=MAX_LENGTH["source"])  # type: ignore[assignment]
     topic = serializers.CharField(required=False, max_length=60)
     sentiment = serializers.ChoiceField(Sentiment.values, required=False)
     status = serializers.ChoiceField(Document.Status.values, required=False)
@@ -74,14 +74,14 @@ class DocumentFilter(serializers.Serializer[Any]):
 class SentimentOutput(serializers.Serializer[Any]):
     """The most probable sentiment and the probability of each."""
 
-    label = serializers.ChoiceField(Sentiment.values)
+    label = serializers.ChoiceField(Sentiment.values)  # type: ignore[assignment]
     probabilities = serializers.DictField(child=serializers.FloatField())
 
 
 class TopicOutput(serializers.Serializer[Any]):
     """A topic and how sure the model is of it."""
 
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
     probability = serializers.FloatField()
 
 

@@ -47,4 +47,12 @@ class Migration(migrations.Migration):
             body=DUE,
             reads=["finance_sentiment_monitorclock", "finance_sentiment_document"],
         ),
+        # For commands: an operator names the organisation that a file belongs to.
+        LookupFunction(
+            "organisation_by_slug",
+            arguments="wanted varchar",
+            returns="TABLE (id uuid, slug varchar, name varchar)",
+            body="SELECT id, slug, name FROM tenancy_organisation WHERE slug = wanted",
+            reads=["tenancy_organisation"],
+        ),
     ]

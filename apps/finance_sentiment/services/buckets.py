@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from django.db import connection
 
@@ -31,7 +31,7 @@ _FROM_ROWS = """
         FROM touched
         JOIN finance_sentiment_document document
           ON document.published_at >= touched.start
-         AND document.published_at < touched.start + %(width)s
+         AND document.published_at < touched.start + make_interval(secs => %(seconds)s)
         CROSS JOIN LATERAL unnest(document.topics || '{""}') AS topic
         WHERE document.status IN ('scored', 'unscored')
         GROUP BY 1, 2
@@ -45,7 +45,7 @@ _FROM_ROWS = """
         FROM touched
         JOIN finance_sentiment_story story
           ON story.first_seen_at >= touched.start
-         AND story.first_seen_at < touched.start + %(width)s
+         AND story.first_seen_at < touched.start + make_interval(secs => %(seconds)s)
         CROSS JOIN LATERAL unnest(story.topics || '{""}') AS topic
         WHERE story.sentiment <> ''
         GROUP BY 1, 2
@@ -72,7 +72,7 @@ _FROM_NARROWER = f"""
         FROM touched
         JOIN finance_sentiment_timebucket bucket
           ON bucket.width = %(narrower)s
-         AND bucket.start >= touched.start AND bucket.start < touched.start + %(width)s
+         AND bucket.start >= touched.start AND bucket.start < touched.start + make_interval(secs => %(seconds)s)
         GROUP BY 1, 2
     )
 """  # noqa: S608 - only constants
@@ -117,7 +117,6 @@ def buckets_recount(*, moments: Iterable[datetime]) -> None:
                 {
                     "starts": starts,
                     "organisation": current_organisation_id(),
-                    "width": timedelta(seconds=width),
                     "seconds": width,
                     "narrower": narrower,
                 },

@@ -95,20 +95,6 @@ def detection_run(*, now: datetime | None = None) -> list[Change]:
     return changes
 
 
-def detection_rewind(*, to: datetime) -> None:
-    """Judge again from `to` on, for a replay of the past: the detector forgets what came after.
-
-    Alerts that are open end; alerts of the past stay as they are.
-    """
-    changes = [
-        alert_resolve(alert=alert, at=max(alert.last_seen_at, alert.opened_at))
-        for alert in alerts_open()
-    ]
-    TopicMonitor.objects.all().delete()
-    MonitorClock.objects.update(evaluated_until=to, next_evaluation_at=None)
-    changes_announce(changes=changes)
-
-
 def _span(rule: SurgeRule, clock: EventClock, now: datetime) -> _Span:
     length = timedelta(seconds=rule.bucket_seconds)
     is_fast = rule.bucket_seconds < 30

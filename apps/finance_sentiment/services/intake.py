@@ -148,13 +148,11 @@ class _Refused(ValueError):
 
 def _text(field: str, value: Any, *, limit: int) -> str:
     """The trimmed text of a field."""
-    if value is None:
-        value = ""
-    if not isinstance(value, str):
+    if not isinstance(value, str | None):
         raise _Refused(_("This must be text."))
-    if "\x00" in value:
+    if "\x00" in (value or ""):
         raise _Refused(_("It contains a NUL character."))
-    value = value.strip()
+    value = str(value or "").strip()
     if not value and field in REQUIRED:
         raise _Refused(_("This field is required and must not be empty."))
     if len(value) > limit:

@@ -18,7 +18,6 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 from django.utils import timezone
-from psycopg.types.json import Jsonb
 
 from apps.finance_sentiment.inference import (
     SENTIMENT,
@@ -199,7 +198,7 @@ def documents_requeue() -> int:
             WHERE status IN ('unscored', 'failed')
             """
         )
-        count = cursor.rowcount
+        count = int(cursor.rowcount)
     if count:
         scoring_request()
     return count
@@ -215,7 +214,7 @@ _CLAIM = """
         FOR UPDATE SKIP LOCKED
     )
     UPDATE finance_sentiment_document document
-    SET claimed_until = now() + %s, attempts = document.attempts + 1
+    SET claimed_until = now() + make_interval(secs => %s), attempts = document.attempts + 1
     FROM next WHERE document.id = next.id
     RETURNING document.id, document.revision, document.title, document.body, document.language,
               document.attempts
@@ -223,19 +222,19 @@ _CLAIM = """
 
 
 def _claim() -> list[Claimed]:
-    """Up to a batch of waiting documents; one that a worker may have died of comes alone."""
+    """Up to a batch of waiting documents; one that a worker may have died of comes alone.
+
+    A worker that takes longer than a message's lease is taken for dead, and others may claim them.
+    """
     with connection.cursor() as cursor:
         for attempts, limit in ((f"< {SUSPECT_ATTEMPTS}", BATCH), (f">= {SUSPECT_ATTEMPTS}", 1)):
-            cursor.execute(_CLAIM.format(attempts=attempts), [limit, _claim_time()])
+            cursor.execute(
+                _CLAIM.format(attempts=attempts), [limit, settings.ROOTSTOCK_LEASE_SECONDS]
+            )
             rows = cursor.fetchall()
             if rows:
                 return sorted((Claimed(*row) for row in rows), key=lambda claimed: claimed.id)
     return []
-
-
-def _claim_time() -> timedelta:
-    """A worker that takes longer than a message's lease is taken for dead."""
-    return timedelta(seconds=settings.ROOTSTOCK_LEASE_SECONDS)
 
 
 def _release(claimed: Sequence[Claimed]) -> None:
@@ -433,14 +432,14 @@ def _store(outcomes: Sequence[Outcome], assigned: Mapping[uuid.UUID, uuid.UUID])
                 signature = decode(result.signature, 'hex'),
                 counted_at = document.published_at,
                 scored_at = now(), updated_at = now(), claimed_until = NULL
-            FROM jsonb_to_recordset(%s) AS result (
+            FROM jsonb_to_recordset(%s::jsonb) AS result (
                 id uuid, story_id uuid, status text, unscored_reason text, language_detected text,
                 sentiment text, sentiment_probabilities jsonb, topics varchar[],
                 topic_probabilities jsonb, models_used jsonb, content_hash text, signature text
             )
             WHERE document.id = result.id
             """,
-            [Jsonb(rows)],
+            [json.dumps(rows)],
         )
 
 

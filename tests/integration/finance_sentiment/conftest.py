@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+
 from apps.finance_sentiment import inference
 from apps.finance_sentiment.inference import InferenceUnavailable, Prediction, Target
 from apps.finance_sentiment.services import scoring
@@ -37,7 +38,7 @@ class FakeModels:
     def targets(self) -> dict[str, Target]:
         labels = {
             inference.SENTIMENT: ("negative", "neutral", "positive"),
-            inference.TOPIC: tuple(TOPICS) + ("other",),
+            inference.TOPIC: (*TOPICS, "other"),
         }
         return {
             name: Target(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from apps.finance_sentiment.inference import TOPIC
 from apps.finance_sentiment.models import Document, Story, TimeBucket
 from apps.finance_sentiment.selectors.trends import trend_series
@@ -63,7 +64,13 @@ def test_the_same_batch_again_changes_nothing(post, drain, models, scope):
 
 def test_a_changed_title_is_a_new_revision_that_is_scored_and_counted_anew(score, models):
     score({"external_id": "1", "title": "Oil profit rises", "published_at": NOON})
-    score({"external_id": "1", "title": "Bank fraud uncovered at Harbour Trust", "published_at": NOON + timedelta(hours=2)})
+    score(
+        {
+            "external_id": "1",
+            "title": "Bank fraud uncovered at Harbour Trust",
+            "published_at": NOON + timedelta(hours=2),
+        }
+    )
     document = Document.objects.get()
     assert (document.revision, document.sentiment, document.topics) == (2, "negative", ["credit"])
     stories = Story.objects.get()
@@ -81,7 +88,11 @@ def test_copies_and_small_edits_are_one_story_and_exact_copies_are_not_classifie
     score({"source": "A", "title": title, "published_at": NOON})
     score(
         {"source": "B", "title": title, "published_at": NOON + timedelta(minutes=3)},
-        {"source": "C", "title": title + ", shares fall", "published_at": NOON + timedelta(minutes=5)},
+        {
+            "source": "C",
+            "title": title + ", shares fall",
+            "published_at": NOON + timedelta(minutes=5),
+        },
         {"source": "D", "title": "Gas wins at auction", "published_at": NOON},
     )
     assert Story.objects.count() == 2
@@ -89,14 +100,22 @@ def test_copies_and_small_edits_are_one_story_and_exact_copies_are_not_classifie
     assert (story.document_count, story.sources) == (3, ["A", "B", "C"])
     assert (story.first_seen_at, story.last_seen_at) == (NOON, NOON + timedelta(minutes=5))
     assert models.asked.count(title) == 1
-    assert Document.objects.get(source="B").models_used == Document.objects.get(source="A").models_used
+    assert (
+        Document.objects.get(source="B").models_used == Document.objects.get(source="A").models_used
+    )
     hour = trend_series(topic="", start=NOON, end=NOON + timedelta(hours=1), width=3600)[0]
     assert (hour.documents, hour.stories, hour.stories_negative) == (4, 2, 1)
 
 
 def test_the_same_words_a_week_later_are_another_story(score, models):
     score({"source": "A", "title": "Shares close higher on Tuesday", "published_at": NOON})
-    score({"source": "B", "title": "Shares close higher on Tuesday", "published_at": NOON + timedelta(days=7)})
+    score(
+        {
+            "source": "B",
+            "title": "Shares close higher on Tuesday",
+            "published_at": NOON + timedelta(days=7),
+        }
+    )
     assert Story.objects.count() == 2
 
 
@@ -147,7 +166,9 @@ def test_nothing_to_read_is_never_guessed(score, models):
     assert Document.objects.get().unscored_reason == "no-text"
 
 
-def test_when_nobody_answers_documents_stay_pending_and_are_scored_later(post, drain, models, scope):
+def test_when_nobody_answers_documents_stay_pending_and_are_scored_later(
+    post, drain, models, scope
+):
     models.down = True
     post({"title": "Bank wins"})
     assert drain() == 0
@@ -158,7 +179,13 @@ def test_when_nobody_answers_documents_stay_pending_and_are_scored_later(post, d
 
 
 def test_buckets_equal_a_recount_from_scratch(score, models):
-    titles = ["Oil profit rises", "Bank fraud trial", "Index plunges", "Gas plan", "Loan loss grows"]
+    titles = [
+        "Oil profit rises",
+        "Bank fraud trial",
+        "Index plunges",
+        "Gas plan",
+        "Loan loss grows",
+    ]
     for number in range(40):
         score(
             {
