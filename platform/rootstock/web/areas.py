@@ -8,7 +8,7 @@ from __future__ import annotations
 from django.utils.translation import gettext_lazy as _
 
 from rootstock.tenancy.permissions import Permission
-from rootstock.web.navigation import Area, Item, register
+from rootstock.web.navigation import Action, Area, Item, register, register_action
 
 
 def register_own_areas() -> None:
@@ -28,7 +28,9 @@ def register_own_areas() -> None:
             label=_("Settings"),
             icon="settings",
             items=[
-                Item(_("People"), "accounts:people", Permission.PEOPLE_READ, icon="users", keys="g p"),
+                Item(
+                    _("People"), "accounts:people", Permission.PEOPLE_READ, icon="users", keys="g p"
+                ),
                 Item(_("API keys"), "accounts:keys", Permission.KEYS_WRITE, icon="key-round"),
                 Item(_("Webhooks"), "webhooks:list", Permission.WEBHOOKS_READ, icon="webhook"),
                 Item(_("Audit"), "audit:list", Permission.AUDIT_READ, icon="scroll-text"),
@@ -42,4 +44,11 @@ def register_own_areas() -> None:
             ],
             order=900,
         )
+    )
+    register_action(Action(_("My account"), "accounts:profile", None, icon="user-round"))
+    register_action(
+        Action(_("New API key"), "accounts:new-key", Permission.KEYS_WRITE, icon="key-round")
+    )
+    register_action(
+        Action(_("Invite somebody"), "accounts:people", Permission.PEOPLE_WRITE, icon="user-plus")
     )

@@ -16,8 +16,8 @@ def navigation_resolves(
     app_configs: Sequence[AppConfig] | None, **options: Any
 ) -> list[CheckMessage]:
     """One warning for each registered page or action without an address."""
-    entries = [item for area in registered_areas() for item in area.items]
-    names = [entry.url_name for entry in (*entries, *registered_actions())]
+    names = [item.url_name for area in registered_areas() for item in area.items]
+    names += [action.url_name for action in registered_actions()]
     return [
         Warning(
             f"The navigation names {name!r}, which no URLconf has.",

@@ -1,8 +1,8 @@
 """What the Overview page and the bell show: apps register panels, attention and first steps.
 
-    overview.register(Panel("finance", _("Public opinion"), "finance:live", READ, load_numbers))
-    overview.register_attention(Source("finance", READ, load_open_alerts, stream="finance.alerts"))
-    overview.register_step(Step("import", _("Import your own headlines"), …))
+overview.register(Panel("finance", _("Public opinion"), "finance:live", READ, load_numbers))
+overview.register_attention(Source("finance", READ, load_open_alerts, stream="finance.alerts"))
+overview.register_step(Step("import", _("Import your own headlines"), …))
 """
 
 from __future__ import annotations

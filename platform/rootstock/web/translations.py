@@ -22,17 +22,20 @@ from django.utils.translation.template import templatize
 
 LOCALE = "zh_Hans"
 DOMAINS = ("django", "djangojs")
-_KEYWORDS = {
-    "_": None,
-    "gettext": None,
-    "gettext_lazy": None,
-    "gettext_noop": None,
-    "ngettext": (1, 2),
-    "ngettext_lazy": (1, 2),
-    "pgettext": ((1, "c"), 2),
-    "pgettext_lazy": ((1, "c"), 2),
-    "npgettext": ((1, "c"), 2, 3),
-}
+_KEYWORDS: dict[str, None] = dict.fromkeys(
+    [
+        "_",
+        "gettext",
+        "gettext_lazy",
+        "gettext_noop",
+        "ngettext",
+        "ngettext_lazy",
+        "pgettext",
+        "pgettext_lazy",
+        "npgettext",
+        "npgettext_lazy",
+    ]
+)
 _T = re.compile(r'(?<![\w.])t\(\s*("(?:[^"\\\n]|\\.)*")')
 _TN = re.compile(r'(?<![\w.])tn\(\s*("(?:[^"\\\n]|\\.)*")\s*,\s*("(?:[^"\\\n]|\\.)*")')
 _COMMENT = re.compile(r"^\s*(?://|\*|/\*).*$", re.MULTILINE)
@@ -75,9 +78,15 @@ class Texts:
 
 
 def _sources(root: Path, endings: tuple[str, ...]) -> Iterator[Path]:
-    for folder in (root / "platform" / "rootstock", root / "platform" / "frontend" / "src", root / "apps"):
+    for folder in (
+        root / "platform" / "rootstock",
+        root / "platform" / "frontend" / "src",
+        root / "apps",
+    ):
         for path in sorted(folder.rglob("*")):
-            if path.suffix in endings and not {"node_modules", "dist", "migrations"} & set(path.parts):
+            if path.suffix in endings and not {"node_modules", "dist", "migrations"} & set(
+                path.parts
+            ):
                 yield path
 
 
@@ -102,7 +111,8 @@ def extract(root: Path) -> Texts:
 
 def _from_python(texts: Texts, source: str, place: str) -> None:
     stream = io.BytesIO(source.encode())
-    for _, function, found, _ in extract_python(stream, list(_KEYWORDS), [], {"encoding": "utf-8"}):
+    for _, name, found, _ in extract_python(stream, _KEYWORDS, [], {"encoding": "utf-8"}):
+        function = str(name)
         given = list(found) if isinstance(found, tuple | list) else [found]
         context = None
         if "pgettext" in function:
@@ -142,7 +152,9 @@ def translated() -> dict[tuple[str, str], str]:
         if not path.exists():
             continue
         for message in _read(path):
-            string = message.string if isinstance(message.string, str) else message.string[0]
+            # a list where there is a plural; Chinese has one form
+            forms = [message.string] if isinstance(message.string, str) else message.string
+            string = forms[0] if forms else ""
             if message.id and string:
                 first = message.id if isinstance(message.id, str) else message.id[0]
                 found[(message.context or "", first)] = string
@@ -152,7 +164,12 @@ def translated() -> dict[tuple[str, str], str]:
 def build(texts: Texts, chinese: dict[tuple[str, str], str], domain: str) -> Catalog:
     """The catalogue of one domain: the texts that the code has, in a stable order."""
     catalogue = Catalog(
-        locale=LOCALE, domain=domain, project="Rootstock", version="1", header_comment="", fuzzy=False
+        locale=LOCALE,
+        domain=domain,
+        project="Rootstock",
+        version="1",
+        header_comment="",
+        fuzzy=False,
     )
     for key in sorted(texts.by_key, key=lambda key: (key[1].casefold(), key)):
         text = texts.by_key[key]
@@ -194,7 +211,9 @@ def write_catalogues(texts: Texts, chinese: dict[tuple[str, str], str]) -> list[
     written = []
     for domain in DOMAINS:
         buffer = io.BytesIO()
-        write_po(buffer, build(texts, chinese, domain), width=100, include_lineno=False, omit_header=True)
+        write_po(
+            buffer, build(texts, chinese, domain), width=100, include_lineno=False, omit_header=True
+        )
         path = folder / f"{domain}.po"
         path.write_bytes(_HEADER + buffer.getvalue())
         written.append(path)

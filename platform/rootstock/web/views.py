@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template import loader
 from django.views.decorators.http import require_GET
 
+from rootstock.tenancy.pages import requires
 from rootstock.web import overview as registry
 
 
-@login_required
+@requires()
 @require_GET
 def overview(request: HttpRequest) -> HttpResponse:
     """Is everything all right, and what needs me?"""
@@ -30,7 +30,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     )
 
 
-@login_required
+@requires()
 @require_GET
 def attention(request: HttpRequest) -> HttpResponse:
     """The list under the bell, fetched when it is opened and when something happened."""

@@ -1,6 +1,7 @@
 """A small site with every component on it: the shell without accounts, database or workers.
 
-`python tests/e2e/web/gallery.py 8099` serves it to look at; the e2e tests of the shell run on it.
+`python tests/e2e/web/serve_gallery.py 8099` serves it to look at; the e2e tests of the shell run on it, in a process of its own
+because it changes settings and registries.
 """
 
 from __future__ import annotations
@@ -101,7 +102,12 @@ def components(request: HttpRequest) -> HttpResponse:
             [
                 ("Acme Bank beats forecasts as lending income rises", "positive", 0.94, "scored"),
                 ("Regulator opens inquiry into Acme Bank's card fees", "negative", 0.88, "scored"),
-                ("Acme Bank to publish third-quarter results on Tuesday", "neutral", 0.71, "scored"),
+                (
+                    "Acme Bank to publish third-quarter results on Tuesday",
+                    "neutral",
+                    0.71,
+                    "scored",
+                ),
                 ("阿克米银行三季度净利润同比增长百分之十二", "", None, "unscored"),
                 ("Outage leaves customers without access to accounts", "negative", 0.97, "failed"),
             ]
@@ -143,7 +149,14 @@ class SignInForm(forms.Form):
 
 def jobs(request: HttpRequest) -> JsonResponse:
     now = timezone.now()
-    common = {"eta_seconds": None, "message": "", "error": "", "finished_at": None, "phase": ""}
+    common = {
+        "eta_seconds": None,
+        "message": "",
+        "error": "",
+        "finished_at": None,
+        "phase": "",
+        "cancel_requested": False,
+    }
     return JsonResponse(
         {
             "results": [
@@ -168,8 +181,13 @@ def jobs(request: HttpRequest) -> JsonResponse:
 def register_samples() -> None:
     """What an application would register."""
     from rootstock.tenancy.permissions import Permission
-    from rootstock.web import navigation, overview
+    from rootstock.web import areas, navigation, overview
 
+    # What the real applications registered reads a database that the gallery does not have.
+    for registry in (navigation._areas, overview._panels, overview._sources, overview._steps):
+        registry.clear()
+    navigation._actions.clear()
+    areas.register_own_areas()
     read = Permission.FINANCE_READ
     navigation.register(
         navigation.Area(
@@ -185,7 +203,11 @@ def register_samples() -> None:
     )
     navigation.register_action(
         navigation.Action(
-            "Import headlines", "gallery:empty", Permission.FINANCE_WRITE, "download", fragment="import"
+            "Import headlines",
+            "gallery:empty",
+            Permission.FINANCE_WRITE,
+            "download",
+            fragment="import",
         )
     )
     overview.register(
@@ -240,7 +262,12 @@ def register_samples() -> None:
     )
     steps = [
         ("see", "See headlines scored live", "Open Live and watch the stream.", True),
-        ("import", "Import your own headlines", "A CSV file with a title and a date is enough.", True),
+        (
+            "import",
+            "Import your own headlines",
+            "A CSV file with a title and a date is enough.",
+            True,
+        ),
         ("train", "Train on your labels", "Correct twenty headlines, then start a run.", False),
         ("alert", "Be told of a surge", "Send alerts to a webhook of yours.", False),
     ]
@@ -306,7 +333,7 @@ def user(request: HttpRequest) -> dict[str, Any]:
 
 
 class _Quiet(WSGIRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+    def log_message(self, format: str, *args: Any) -> None:
         """A test's output is not an access log."""
 
 

@@ -4,7 +4,7 @@ import { config } from "../lib/config";
 import { announce, h, icon } from "../lib/dom";
 import { subscribe } from "../lib/events";
 import { formatDuration, formatPercent } from "../lib/format";
-import { t, tn } from "../lib/i18n";
+import { t } from "../lib/i18n";
 import { toast } from "../lib/toast";
 
 type State = "queued" | "running" | "succeeded" | "failed" | "cancelled";
@@ -18,11 +18,12 @@ interface Job {
   eta_seconds: number | null;
   message: string;
   error: string;
+  cancel_requested: boolean;
   finished_at: string | null;
 }
 
 const SHOWN_FINISHED = 5;
-const GATHER = 250;
+const REDRAW = 200;
 
 function active(job: Job): boolean {
   return job.state === "queued" || job.state === "running";
@@ -38,7 +39,7 @@ function badge(state: State): HTMLElement {
 async function cancel(job: Job, button: HTMLButtonElement): Promise<void> {
   button.disabled = true;
   try {
-    await api(`/api/v1/jobs/${job.id}/cancel`, { method: "POST" });
+    await api(`/api/v1/jobs/${job.id}/cancel/`, { method: "POST" });
     toast(t("“{title}” stops at its next safe point.", { title: job.title }), "info");
   } catch (error) {
     button.disabled = false;
@@ -62,10 +63,11 @@ function row(job: Job): HTMLElement {
     {
       class: "button button-plain button-small",
       type: "button",
+      disabled: job.cancel_requested,
       "aria-label": t("Cancel “{title}”", { title: job.title }),
       onclick: (event) => void cancel(job, event.currentTarget as HTMLButtonElement),
     },
-    t("Cancel"),
+    job.cancel_requested ? t("Stopping…") : t("Cancel"),
   );
   const known = job.state === "running" && job.fraction !== null;
   const bar = h("progress", { class: "wide", max: 100, value: known ? Math.round((job.fraction ?? 0) * 100) : null, "aria-label": job.title });
@@ -76,10 +78,12 @@ function row(job: Job): HTMLElement {
     h("span", {}, job.state === "queued" ? t("Waiting for a free worker") : [job.phase && t(job.phase), job.message].filter(Boolean).join(" · ")),
     h("span", {}, [known ? formatPercent(job.fraction) : "", left].filter(Boolean).join(" · ")),
   );
-  return h("li", { class: "tray-row" }, title, config?.mayCancelJobs ? stop : badge("queued"), bar, meta);
+  return h("li", { class: "tray-row" }, title, config?.mayCancelJobs && stop, bar, meta);
 }
 
-function draw(jobs: Job[]): void {
+function draw(all: Iterable<Job>): void {
+  // Ids are in the order of time.
+  const jobs = [...all].sort((a, b) => (a.id < b.id ? 1 : -1));
   const running = jobs.filter(active);
   const finished = jobs.filter((job) => !active(job)).slice(0, SHOWN_FINISHED);
   for (const place of document.querySelectorAll("[data-jobs]")) {
@@ -107,40 +111,50 @@ function draw(jobs: Job[]): void {
   }
 }
 
+/** Says what a person who started something and went on would want to hear. */
+function tell(job: Job, before: Job | undefined): void {
+  if (!before || before.state === job.state) return;
+  const { title } = job;
+  if (job.state === "failed") toast(t("“{title}” failed: {error}", { title, error: t(job.error) }), "bad");
+  else if (job.state === "succeeded") toast(t("“{title}” is done", { title }), "ok");
+  else if (job.state === "running") announce(t("“{title}” runs", { title }));
+}
+
 export function startJobs(): void {
-  let known = new Map<string, State>();
+  const known = new Map<string, Job>();
+  // What an event says is newer than a list that was asked for before it came.
+  let told = new Set<string>();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const redraw = (): void => {
+    timer ??= setTimeout(() => {
+      timer = undefined;
+      draw(known.values());
+    }, REDRAW);
+  };
   const load = async (): Promise<void> => {
-    let jobs: Job[];
+    told = new Set();
     try {
-      jobs = (await api<{ results: Job[] }>("/api/v1/jobs/?page_size=20")).results;
+      const { results } = await api<{ results: Job[] }>("/api/v1/jobs/?page_size=20");
+      for (const job of results) if (!told.has(job.id)) known.set(job.id, job);
+      draw(known.values());
     } catch (error) {
       const text = error instanceof ApiError ? error.message : String(error);
       for (const place of document.querySelectorAll("[data-jobs]")) {
         place.replaceChildren(h("p", { class: "tray-empty" }, text));
       }
-      return;
     }
-    for (const job of jobs) {
-      const before = known.get(job.id);
-      if (!before || before === job.state || active(job)) continue;
-      const name = job.title;
-      if (job.state === "failed") toast(t("“{title}” failed: {error}", { title: name, error: t(job.error) }), "bad");
-      else if (job.state === "succeeded") toast(t("“{title}” is done", { title: name }), "ok");
-    }
-    const count = jobs.filter(active).length;
-    if (known.size > 0 && count !== [...known.values()].filter((s) => s === "queued" || s === "running").length) {
-      announce(tn("{count} job runs", "{count} jobs run", count));
-    }
-    known = new Map(jobs.map((job) => [job.id, job.state]));
-    draw(jobs);
   };
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const soon = (): void => {
-    timer ??= setTimeout(() => {
-      timer = undefined;
-      void load();
-    }, GATHER);
-  };
+  subscribe(
+    "jobs",
+    null,
+    ({ data }) => {
+      const job = data as Job;
+      tell(job, known.get(job.id));
+      known.set(job.id, job);
+      told.add(job.id);
+      redraw();
+    },
+    () => void load(),
+  );
   void load();
-  subscribe("jobs", null, soon, soon);
 }

@@ -58,7 +58,7 @@ def icon(name: str, label: str = "", size: str = "", extra: str = "") -> SafeStr
     named = (
         format_html('role="img" aria-label="{}"', label)
         if label
-        else mark_safe('aria-hidden="true"')  # noqa: S308  (a constant)
+        else mark_safe('aria-hidden="true"')
     )
     sprite = staticfiles_storage.url("dist/icons.svg")
     return format_html(
@@ -142,7 +142,8 @@ def change(value: float | None, rise_is: str = "neutral") -> SafeString:
 def number(
     label: Text,
     value: Any,
-    range: Text = "",  # noqa: A002  (the word of the templates)
+    *,
+    range: Text = "",
     unit: Text = "",
     change: float | None = None,
     rise_is: str = "neutral",
@@ -199,7 +200,9 @@ def sparkline(values: Sequence[float], label: Text) -> SafeString:
     low, high = min(values), max(values)
     span = (high - low) or 1.0
     step = 96 / (len(values) - 1)
-    points = " ".join(f"{i * step:.1f},{22 - (v - low) / span * 20:.1f}" for i, v in enumerate(values))
+    points = " ".join(
+        f"{i * step:.1f},{22 - (v - low) / span * 20:.1f}" for i, v in enumerate(values)
+    )
     return format_html(
         '<svg class="sparkline" viewBox="0 0 96 24" role="img" aria-label="{}">'
         '<polyline points="{}"></polyline></svg>',
@@ -260,14 +263,14 @@ def time_range_picker(
 
 
 @register.inclusion_tag("components/chart.html")
-def chart_frame(id: str, title: Text, size: str = "m") -> dict[str, Any]:  # noqa: A002
+def chart_frame(id: str, title: Text, size: str = "m") -> dict[str, Any]:
     """The place of a chart; an island fills it with `chartFrame("#id", …)`."""
     return {"id": id, "title": title, "size": size}
 
 
 @register.simple_block_tag
 def panel(
-    content: str, title: Text = "", subtitle: Text = "", id: str = "", flush: bool = False  # noqa: A002
+    content: str, title: Text = "", subtitle: Text = "", id: str = "", flush: bool = False
 ) -> SafeString:
     """A framed section. `flush=True` lets a table reach the frame. Never a panel in a panel."""
     return mark_safe(  # noqa: S308
@@ -279,7 +282,7 @@ def panel(
 
 
 @register.simple_block_tag
-def dialog(content: str, id: str, title: Text) -> SafeString:  # noqa: A002
+def dialog(content: str, id: str, title: Text) -> SafeString:
     """A modal dialog; any `<button data-dialog-open="id">` opens it, `data-dialog-close` closes."""
     return mark_safe(  # noqa: S308
         render_to_string("components/dialog.html", {"content": content, "id": id, "title": title})

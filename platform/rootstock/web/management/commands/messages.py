@@ -19,7 +19,9 @@ class Command(BaseCommand):
         """Either of two, or none: write the .po files."""
         group = parser.add_mutually_exclusive_group()
         group.add_argument("--compile", action="store_true", help="write the .mo files only")
-        group.add_argument("--check", action="store_true", help="write nothing; fail on a missing text")
+        group.add_argument(
+            "--check", action="store_true", help="write nothing; fail on a missing text"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Extract, then write, compile or check."""

@@ -1,0 +1,80 @@
+"""Rules that hold for every template: nothing the policy forbids, no untranslated text."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.template.loader import get_template
+
+ROOT = Path(settings.ROOT)
+TEMPLATES = sorted(
+    path
+    for folder in (ROOT / "platform" / "rootstock", ROOT / "apps")
+    for path in folder.glob("*/templates/**/*.html")
+)
+# The name, languages in their own words, and what is no word.
+UNTRANSLATED = re.compile(r"^(· Rootstock|Rootstock|English|简体中文|CSV|JSONL?|API|[\W\d_]+)$")
+CODE = ("code", "kbd", "pre")
+TAG = re.compile(r"{%\s*comment\s*%}.*?{%\s*endcomment\s*%}|{#.*?#}|{%.*?%}|{{.*?}}", re.DOTALL)
+BLOCK = re.compile(r"{%\s*blocktranslate.*?endblocktranslate\s*%}", re.DOTALL)
+
+
+class Page(HTMLParser):
+    """Collects texts and what the policy forbids."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+        self.forbidden: list[str] = []
+        self.raw = ""
+        self.code = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        names = dict(attrs)
+        self.code += tag in CODE
+        if tag in ("script", "style"):
+            self.raw = tag
+            if tag == "style" or (tag == "script" and "src" not in names):
+                self.forbidden.append(f"<{tag}> with content")
+        for name in names:
+            if name == "style" or name.startswith(("on", "hx-on")):
+                self.forbidden.append(f"{name}= on <{tag}>")
+        for name in ("aria-label", "placeholder", "title", "alt"):
+            if names.get(name):
+                self.texts.append(str(names[name]))
+
+    def handle_endtag(self, tag: str) -> None:
+        self.code -= tag in CODE
+        if tag == self.raw:
+            self.raw = ""
+
+    def handle_data(self, data: str) -> None:
+        if not self.raw and not self.code:
+            self.texts.append(data)
+
+
+def _page(path: Path) -> Page:
+    page = Page()
+    source = BLOCK.sub(" ", path.read_text(encoding="utf-8"))
+    page.feed(TAG.sub(" ", source))
+    return page
+
+
+def _name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=_name)
+def test_template_compiles_and_obeys_the_policy(path: Path) -> None:
+    get_template(path.as_posix().split("/templates/", 1)[1])
+    assert _page(path).forbidden == []
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=_name)
+def test_every_text_is_marked_for_translation(path: Path) -> None:
+    words = [text.strip() for chunk in _page(path).texts for text in chunk.split("\n")]
+    assert [w for w in words if w and not UNTRANSLATED.match(w)] == []
