@@ -29,6 +29,6 @@ class ModelhubConfig(AppConfig):
                     Item(_("Versions"), "modelhub:versions", read, icon="package"),
                     Item(_("Deployments"), "modelhub:deployments", read, icon="rocket"),
                 ],
-                order=500,
+                order=40,
             )
         )

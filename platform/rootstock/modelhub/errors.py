@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rootstock.common.problems import Problem
 
-class ModelhubError(Exception):
+
+class ModelhubError(Problem):
     """A refusal: `code` for programs, the message for people, `errors` for the places at fault."""
 
     status = 422
@@ -14,10 +16,8 @@ class ModelhubError(Exception):
     def __init__(
         self, code: str, message: str, *, errors: Sequence[Mapping[str, str]] = ()
     ) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = str(message)
-        self.errors = list(errors)
+        super().__init__(self.status, code, message, errors=errors)
+        self.message = message
 
 
 class Conflict(ModelhubError):

@@ -4,9 +4,9 @@
 
 The command gets a session of its own, low priority, and files for its stdout (--output) and stderr (--log). It is
 stopped (SIGTERM, five seconds later SIGKILL, to the whole group) when our standard input closes, which it does when
-the worker cancels and also when the worker is killed with SIGKILL; and when its processes together hold more than the memory
-cap. Should this process itself be killed, the kernel kills the command. The last line on stdout is {"returncode",
-"reason", "peak_memory_mb"}; `reason` is "exit", "cancelled" or "memory".
+the worker cancels and also when the worker is killed with SIGKILL; and when its processes together hold more than the
+memory cap. Should this process itself be killed, the kernel kills the command. The last line on stdout is
+{"returncode", "reason", "peak_memory_mb"}; `reason` is "exit", "cancelled" or "memory".
 
 It is a program, not an import: a worker has many threads, and only a fresh process can safely prepare a child.
 """

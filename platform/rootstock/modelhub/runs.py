@@ -175,6 +175,7 @@ class _Follower:
         if loss is not None or progress["metrics"]:
             self._points.append(
                 TrainingPoint(
+                    organisation_id=self.run.organisation_id,
                     run=self.run,
                     step=step,
                     epoch=progress["epoch"],

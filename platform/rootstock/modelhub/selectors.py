@@ -5,8 +5,9 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Q, QuerySet
 
+from rootstock.jobs.models import TERMINAL
 from rootstock.modelhub.models import (
     Dataset,
     DatasetExample,
@@ -64,13 +65,20 @@ def snapshot_list(dataset: Dataset | None = None) -> QuerySet[Snapshot]:
     return snapshots.filter(dataset=dataset) if dataset is not None else snapshots
 
 
-def run_list() -> QuerySet[TrainingRun]:
+def run_list(*, name: str | None = None, state: str | None = None) -> QuerySet[TrainingRun]:
     """Training runs, newest first, without their logs."""
-    return (
-        TrainingRun.objects.select_related("snapshot__dataset", "version", "job")
-        .defer("log", "version__card", "version__metrics")
+    runs = (
+        TrainingRun.objects.select_related("snapshot__dataset", "version", "job", "parent")
+        .defer("log", "version__card", "version__metrics", "parent__card", "parent__metrics")
         .order_by("-id")
     )
+    if name is not None:
+        runs = runs.filter(name=name)
+    if state is not None:
+        # A job that ended without a worker has left its run as it was: see `TrainingRun.current_state`.
+        own = Q(state__in=TrainingRun.ENDED) | Q(job__isnull=True) | ~Q(job__state__in=TERMINAL)
+        runs = runs.filter(Q(own, state=state) | Q(~own, job__state=state))
+    return runs
 
 
 def run_curve(run: TrainingRun) -> list[dict[str, Any]]:
@@ -94,7 +102,8 @@ def deployment_list() -> QuerySet[Deployment]:
 
 def deployment_get(name: str) -> Deployment | None:
     """The deployment of this name with its current version, or None when nothing is deployed under it."""
-    return deployment_list().filter(name=name).first()
+    # An address may hold any character; PostgreSQL takes no NUL, and no name has one.
+    return None if "\0" in name else deployment_list().filter(name=name).first()
 
 
 def deployment_history(deployment: Deployment) -> QuerySet[DeploymentChange]:
@@ -107,6 +116,26 @@ def deployment_history(deployment: Deployment) -> QuerySet[DeploymentChange]:
     )
 
 
-def prediction_list() -> QuerySet[Prediction]:
-    """The prediction log, newest first."""
-    return Prediction.objects.order_by("-id")
+def prediction_list(
+    *,
+    deployment: str | None = None,
+    version: uuid.UUID | None = None,
+    subject_type: str | None = None,
+    subject_id: uuid.UUID | None = None,
+    label: str | None = None,
+) -> QuerySet[Prediction]:
+    """The prediction log, newest first. `deployment` is a name."""
+    wanted: dict[str, Any] = {
+        "version_id": version,
+        "subject_type": subject_type,
+        "subject_id": subject_id,
+        "label": label,
+    }
+    rows = Prediction.objects.filter(
+        **{column: value for column, value in wanted.items() if value is not None}
+    )
+    if deployment is not None:
+        rows = rows.filter(
+            deployment_id__in=Deployment.objects.filter(name=deployment).values("pk")
+        )
+    return rows.order_by("-id")

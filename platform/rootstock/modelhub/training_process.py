@@ -57,7 +57,8 @@ def run_command(
         TrainingFailed: it ended with an error, or held more than `memory_mb` of memory.
     """
     output, log = directory / "output.txt", directory / "log.txt"
-    command = [sys.executable, str(LAUNCHER), "--memory-mb", str(memory_mb)]
+    # -P: modules beside the launcher must not stand in for those of the standard library.
+    command = [sys.executable, "-P", str(LAUNCHER), "--memory-mb", str(memory_mb)]
     command += ["--output", str(output), "--log", str(log), "--"]
     command += [sys.executable, "-m", "ml_core", *arguments]
     environment = os.environ | {
@@ -97,7 +98,7 @@ def run_command(
     result: dict[str, Any] = (
         json.loads(lines[-1])
         if lines
-        else {"returncode": -9, "reason": "exit", "peak_memory_mb": 0}
+        else {"returncode": launcher.returncode, "reason": "exit", "peak_memory_mb": 0}
     )
     if result["reason"] != "exit" or result["returncode"] != 0:
         raise _explain(result, memory_mb, log)

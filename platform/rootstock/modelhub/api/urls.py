@@ -1,7 +1,29 @@
-"""REST addresses of this app."""
+"""Addresses under /api/v1/models/."""
 
 from __future__ import annotations
 
-from typing import Any
+from django.urls import path
 
-urlpatterns: list[Any] = []
+from rootstock.modelhub.api import datasets, training, versions
+
+urlpatterns = [
+    path("datasets", datasets.DatasetList.as_view()),
+    path("datasets/<uuid:dataset_id>", datasets.DatasetView.as_view()),
+    path("datasets/<uuid:dataset_id>/examples", datasets.ExampleList.as_view()),
+    path("datasets/<uuid:dataset_id>/examples/<uuid:example_id>", datasets.ExampleView.as_view()),
+    path("datasets/<uuid:dataset_id>/upload", datasets.Upload.as_view()),
+    path("snapshots", datasets.SnapshotList.as_view()),
+    path("snapshots/<uuid:snapshot_id>", datasets.SnapshotView.as_view()),
+    path("runs", training.RunList.as_view()),
+    path("runs/<uuid:run_id>", training.RunView.as_view()),
+    path("runs/<uuid:run_id>/cancel", training.RunCancel.as_view()),
+    path("versions", versions.VersionList.as_view()),
+    path("versions/<uuid:version_id>", versions.VersionView.as_view()),
+    path("versions/<uuid:version_id>/card", versions.VersionCard.as_view()),
+    path("deployments", versions.DeploymentList.as_view()),
+    path("deployments/<str:name>", versions.DeploymentView.as_view()),
+    path("deployments/<str:name>/promote", versions.DeploymentPromote.as_view()),
+    path("deployments/<str:name>/rollback", versions.DeploymentRollback.as_view()),
+    path("deployments/<str:name>/history", versions.DeploymentHistory.as_view()),
+    path("predictions", versions.PredictionList.as_view()),
+]

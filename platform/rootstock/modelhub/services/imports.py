@@ -88,7 +88,7 @@ def dataset_import(
     Raises:
         ModelhubError: the file as a whole cannot be used (kind, encoding, columns); then nothing is added.
     """
-    name = file_name or path.name
+    name = "".join(c for c in file_name or path.name if c.isprintable())
     kind = FORMATS.get(Path(name).suffix.lower())
     if kind is None:
         raise _unusable(

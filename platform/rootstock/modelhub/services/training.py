@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -40,6 +41,7 @@ OPTIONS = (
     "seed",
 )
 # A base is the packaged model or a hub name. A path would reach other organisations' files.
+_LANGUAGE = re.compile(r"[a-z]{2,3}")
 _BASE = re.compile(r"packaged|[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
@@ -54,8 +56,8 @@ def training_start(
 ) -> TrainingRun:
     """Start a training run on a snapshot; its result becomes the next version of `name` ("finance.sentiment").
 
-    `config` holds options of `ml_core.training.TrainConfig` (see OPTIONS). With `parent` the run continues from that
-    version's weights instead of `base`. Without `queue_job` nothing starts by itself: the caller goes on with
+    `config` holds options of `ml_core.training.TrainConfig` (see OPTIONS). With `parent` the run starts from that
+    version's encoder instead of `base`. Without `queue_job` nothing starts by itself: the caller goes on with
     `rootstock.modelhub.runs.training_run_now`.
 
     Raises:
@@ -197,6 +199,14 @@ def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
     base = config.get("base")
     if base is not None and not (isinstance(base, str) and _BASE.fullmatch(base)):
         raise _bad_option("base", _("Use “packaged” or the name of a model on the hub."))
+    for key, value in config.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise _bad_option(key, _("This is no finite number."))
+    languages = config.get("languages")
+    if languages is not None and not (
+        isinstance(languages, list) and all(_LANGUAGE.fullmatch(str(code)) for code in languages)
+    ):
+        raise _bad_option("languages", _("Give a list of language codes, such as en and zh."))
     try:
         checked = TrainConfig.from_mapping({"train": "train.jsonl", "out": "out", **config})
     except ConfigError as error:

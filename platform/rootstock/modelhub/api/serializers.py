@@ -1,0 +1,489 @@
+"""What the models API takes and gives."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from ml_core.training import TrainConfig
+from rootstock.modelhub import selectors
+from rootstock.modelhub.models import (
+    Dataset,
+    DatasetExample,
+    Deployment,
+    DeploymentChange,
+    Language,
+    ModelVersion,
+    Prediction,
+    Snapshot,
+    Task,
+    TrainingRun,
+)
+from rootstock.modelhub.services.datasets import MAX_LABEL_CHARACTERS, MAX_TEXT_CHARACTERS
+
+MAX_EXAMPLES = 1000
+_HELP = {option.name: option.metadata["help"] for option in fields(TrainConfig)}
+
+# {"negative": 12, …}
+Counts = {"type": "object", "additionalProperties": {"type": "integer"}}
+
+
+class DatasetOutput(serializers.ModelSerializer[Dataset]):
+    """A data set."""
+
+    class Meta:
+        model = Dataset
+        fields = ["id", "name", "task", "description", "language", "created_at", "updated_at"]
+
+
+class DatasetDetailOutput(DatasetOutput):
+    """A data set and how its labels are distributed."""
+
+    examples = serializers.SerializerMethodField()
+    labels = serializers.SerializerMethodField()
+
+    class Meta(DatasetOutput.Meta):
+        fields = [*DatasetOutput.Meta.fields, "examples", "labels"]
+
+    @extend_schema_field(serializers.IntegerField())
+    def get_examples(self, row: Dataset) -> int:
+        """How many examples there are."""
+        return sum(self._distribution(row).values())
+
+    @extend_schema_field(Counts)
+    def get_labels(self, row: Dataset) -> dict[str, int]:
+        """Examples by label; "" counts those without one."""
+        return self._distribution(row)
+
+    def _distribution(self, row: Dataset) -> dict[str, int]:
+        cache: dict[Any, dict[str, int]] = self.context.setdefault("distributions", {})
+        if row.pk not in cache:
+            cache[row.pk] = selectors.label_distribution(row)
+        return cache[row.pk]
+
+
+class DatasetInput(serializers.Serializer[Any]):
+    """A new data set."""
+
+    name = serializers.CharField(max_length=120)
+    task = serializers.ChoiceField(Task.values, default=Task.TEXT_CLASSIFICATION)
+    description = serializers.CharField(max_length=2000, allow_blank=True, default="")
+    language = serializers.ChoiceField(Language.values, default=Language.ENGLISH)
+
+
+class DatasetChange(serializers.Serializer[Any]):
+    """What can be changed of a data set."""
+
+    name = serializers.CharField(max_length=120, required=False)
+    description = serializers.CharField(max_length=2000, allow_blank=True, required=False)
+    language = serializers.ChoiceField(Language.values, required=False)
+
+
+class LabelChangeOutput(serializers.Serializer[Any]):
+    """One edit of a label."""
+
+    from_label = serializers.CharField()
+    to_label = serializers.CharField()
+    actor = serializers.CharField(source="actor_label")
+    created_at = serializers.DateTimeField()
+
+
+class ExampleOutput(serializers.ModelSerializer[DatasetExample]):
+    """A text and its label; an empty label waits for a person."""
+
+    class Meta:
+        model = DatasetExample
+        fields = ["id", "text", "label", "source", "created_at", "updated_at"]
+
+
+class ExampleDetailOutput(ExampleOutput):
+    """An example with the history of its label."""
+
+    history = LabelChangeOutput(many=True)
+
+    class Meta(ExampleOutput.Meta):
+        fields = [*ExampleOutput.Meta.fields, "history"]
+
+
+class ExampleInput(serializers.Serializer[Any]):
+    """A text to add."""
+
+    text = serializers.CharField(max_length=MAX_TEXT_CHARACTERS, trim_whitespace=False)
+    label = serializers.CharField(max_length=MAX_LABEL_CHARACTERS, allow_blank=True, default="")
+    source = serializers.CharField(max_length=120, allow_blank=True, default="")
+
+
+class ExamplesInput(serializers.Serializer[Any]):
+    """Texts to add, at most 1,000 a call."""
+
+    examples = serializers.ListField(
+        child=ExampleInput(), min_length=1, max_length=MAX_EXAMPLES, allow_empty=False
+    )
+
+
+class LabelConflictOutput(serializers.Serializer[Any]):
+    """A text that is there already with another label, which was kept."""
+
+    text = serializers.CharField()
+    kept = serializers.CharField()
+    given = serializers.CharField()
+
+
+class AddResultOutput(serializers.Serializer[Any]):
+    """What became of added texts. `conflicts` names at most 100."""
+
+    added = serializers.IntegerField()
+    duplicates = serializers.IntegerField()
+    conflicts = LabelConflictOutput(many=True)
+
+
+class RelabelInput(serializers.Serializer[Any]):
+    """The new label; empty takes it away."""
+
+    label = serializers.CharField(max_length=MAX_LABEL_CHARACTERS, allow_blank=True)
+
+
+class ExampleQuery(serializers.Serializer[Any]):
+    """Which examples."""
+
+    search = serializers.CharField(
+        required=False, allow_blank=True, max_length=200, help_text="Part of the text."
+    )
+    label = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        max_length=MAX_LABEL_CHARACTERS,
+        help_text="Exactly this label; empty: examples without one.",
+    )
+
+
+class UploadInput(serializers.Serializer[Any]):
+    """A file of examples: .csv, .jsonl or .parquet."""
+
+    file = serializers.FileField()
+    text_column = serializers.CharField(max_length=120, default="text")
+    label_column = serializers.CharField(
+        max_length=120,
+        allow_blank=True,
+        default="label",
+        help_text="Empty: the file has no labels.",
+    )
+
+
+class ImportProblemOutput(serializers.Serializer[Any]):
+    """A row that was left out."""
+
+    line = serializers.IntegerField()
+    column = serializers.CharField()
+    detail = serializers.CharField()
+
+
+class ImportReportOutput(AddResultOutput):
+    """What became of a file; bad rows are left out and named (the first 200 of them)."""
+
+    rows = serializers.IntegerField()
+    unlabelled = serializers.IntegerField()
+    problem_count = serializers.IntegerField()
+    problems = ImportProblemOutput(many=True)
+
+
+class SnapshotOutput(serializers.ModelSerializer[Snapshot]):
+    """A frozen, split copy of a data set."""
+
+    dataset = serializers.UUIDField(source="dataset_id")
+    label_counts = serializers.SerializerMethodField()
+    actor = serializers.CharField(source="actor_label")
+
+    class Meta:
+        model = Snapshot
+        fields = [
+            "id", "dataset", "number", "content_hash", "label_counts", "example_count", "duplicate_groups",
+            "validation_fraction", "test_fraction", "seed", "actor", "created_at", "updated_at",
+        ]  # fmt: skip
+
+    @extend_schema_field({"type": "object", "additionalProperties": Counts})
+    def get_label_counts(self, row: Snapshot) -> dict[str, dict[str, int]]:
+        """Examples by part ("train", "validation", "test") and label."""
+        counts: dict[str, dict[str, int]] = row.label_counts
+        return counts
+
+
+class SnapshotInput(serializers.Serializer[Any]):
+    """How to split."""
+
+    dataset = serializers.UUIDField()
+    validation_fraction = serializers.FloatField(min_value=0.01, max_value=0.5, default=0.1)
+    test_fraction = serializers.FloatField(min_value=0.0, max_value=0.5, default=0.1)
+    seed = serializers.IntegerField(min_value=0, max_value=2**31 - 1, default=13)
+
+
+class SnapshotQuery(serializers.Serializer[Any]):
+    """Which snapshots."""
+
+    dataset = serializers.UUIDField(required=False)
+
+
+class TrainingConfig(serializers.Serializer[Any]):
+    """Options of the training; what is left out has a tested default."""
+
+    base = serializers.CharField(required=False, max_length=200, help_text=_HELP["base"])
+    epochs = serializers.IntegerField(
+        required=False, min_value=1, max_value=1000, help_text=_HELP["epochs"]
+    )
+    batch_size = serializers.IntegerField(
+        required=False, min_value=1, max_value=4096, help_text=_HELP["batch_size"]
+    )
+    gradient_accumulation = serializers.IntegerField(
+        required=False, min_value=1, max_value=1024, help_text=_HELP["gradient_accumulation"]
+    )
+    learning_rate = serializers.FloatField(
+        required=False,
+        min_value=1e-9,
+        max_value=0.99,
+        help_text=_HELP["learning_rate"],
+    )
+    weight_decay = serializers.FloatField(
+        required=False, min_value=0, max_value=10, help_text=_HELP["weight_decay"]
+    )
+    warmup_ratio = serializers.FloatField(
+        required=False, min_value=0, max_value=0.99, help_text=_HELP["warmup_ratio"]
+    )
+    dropout = serializers.FloatField(
+        required=False, min_value=0, max_value=0.99, help_text=_HELP["dropout"]
+    )
+    max_length = serializers.IntegerField(
+        required=False, min_value=8, max_value=8192, help_text=_HELP["max_length"]
+    )
+    class_weighting = serializers.ChoiceField(
+        ["none", "balanced"], required=False, help_text=_HELP["class_weighting"]
+    )
+    early_stopping_patience = serializers.IntegerField(
+        required=False, min_value=0, max_value=1000, help_text=_HELP["early_stopping_patience"]
+    )
+    languages = serializers.ListField(
+        child=serializers.RegexField(r"^[a-z]{2,3}$", max_length=3),
+        required=False,
+        min_length=1,
+        max_length=50,
+        help_text=_HELP["languages"],
+    )
+    seed = serializers.IntegerField(
+        required=False, min_value=0, max_value=2**32 - 1, help_text=_HELP["seed"]
+    )
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Refuse an unknown option: a misspelt one must not be silently left at its default."""
+        unknown = sorted(set(data) - set(self.fields)) if isinstance(data, dict) else []
+        if unknown:
+            raise serializers.ValidationError({str(key)[:60]: "unknown option" for key in unknown})
+        return super().to_internal_value(data)
+
+
+class RunInput(serializers.Serializer[Any]):
+    """A new training run."""
+
+    snapshot = serializers.UUIDField()
+    name = serializers.CharField(
+        max_length=120,
+        help_text='The series of versions that the result joins, such as "finance.sentiment".',
+    )
+    parent = serializers.UUIDField(
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="Start from this version's encoder instead of `base`.",
+    )
+    config = TrainingConfig(required=False)
+
+
+class RunQuery(serializers.Serializer[Any]):
+    """Which runs."""
+
+    name = serializers.CharField(required=False, max_length=120)
+    state = serializers.ChoiceField(TrainingRun.State.values, required=False)
+
+
+class RunOutput(serializers.ModelSerializer[TrainingRun]):
+    """A training run."""
+
+    snapshot = serializers.UUIDField(source="snapshot_id")
+    dataset = serializers.UUIDField(source="snapshot.dataset_id")
+    parent = serializers.UUIDField(source="parent_id", allow_null=True)
+    job = serializers.UUIDField(source="job_id", allow_null=True)
+    state = serializers.ChoiceField(TrainingRun.State.values, source="current_state")
+    error = serializers.CharField(source="current_error")
+    version = serializers.SerializerMethodField()
+    actor = serializers.CharField(source="actor_label")
+    config = TrainingConfig()
+
+    class Meta:
+        model = TrainingRun
+        fields = [
+            "id", "name", "number", "snapshot", "dataset", "parent", "config", "job", "state", "phase", "fraction",
+            "eta_seconds", "attempts", "error_code", "error", "peak_memory_mb", "version", "actor", "created_at",
+            "updated_at", "started_at", "finished_at",
+        ]  # fmt: skip
+
+    @extend_schema_field(serializers.UUIDField(allow_null=True))
+    def get_version(self, row: TrainingRun) -> Any:
+        """The version that came of it."""
+        version = getattr(row, "version", None)
+        return None if version is None else str(version.pk)
+
+
+class CurvePointOutput(serializers.Serializer[Any]):
+    """A point of the curve: the training loss at a step, or the metrics of an evaluation."""
+
+    step = serializers.IntegerField()
+    epoch = serializers.FloatField()
+    loss = serializers.FloatField(allow_null=True)
+    metrics = serializers.DictField(child=serializers.FloatField(), allow_null=True)
+
+
+class RunDetailOutput(RunOutput):
+    """A training run with its curve and the end of its log."""
+
+    curve = serializers.SerializerMethodField()
+
+    class Meta(RunOutput.Meta):
+        fields = [*RunOutput.Meta.fields, "curve", "log"]
+
+    @extend_schema_field(CurvePointOutput(many=True))
+    def get_curve(self, row: TrainingRun) -> list[dict[str, Any]]:
+        """All points in order."""
+        return selectors.run_curve(row)
+
+
+class VersionOutput(serializers.ModelSerializer[ModelVersion]):
+    """A trained model that can be deployed."""
+
+    label = serializers.CharField()
+    labels = serializers.ListField(child=serializers.CharField())
+    languages = serializers.ListField(child=serializers.CharField())
+    metrics = serializers.SerializerMethodField()
+    parent = serializers.UUIDField(source="parent_id", allow_null=True)
+    snapshot = serializers.UUIDField(source="snapshot_id", allow_null=True)
+    run = serializers.UUIDField(source="run_id", allow_null=True)
+    actor = serializers.CharField(source="actor_label")
+
+    class Meta:
+        model = ModelVersion
+        fields = [
+            "id", "name", "number", "label", "task", "labels", "languages", "base", "digest", "size_bytes", "metrics",
+            "parent", "snapshot", "run", "actor", "created_at", "updated_at",
+        ]  # fmt: skip
+
+    @extend_schema_field({"type": "object", "additionalProperties": {"type": "object"}})
+    def get_metrics(self, row: ModelVersion) -> dict[str, Any]:
+        """Figures by part ("validation", "test"), without the table of errors."""
+        return {
+            part: {key: value for key, value in report.items() if not isinstance(value, list)}
+            for part, report in row.metrics.items()
+        }
+
+
+class VersionDetailOutput(VersionOutput):
+    """A version with its whole reports and the libraries that made it."""
+
+    class Meta(VersionOutput.Meta):
+        fields = [*VersionOutput.Meta.fields, "code"]
+
+    @extend_schema_field({"type": "object", "additionalProperties": {"type": "object"}})
+    def get_metrics(self, row: ModelVersion) -> dict[str, Any]:
+        """The evaluation reports by part ("validation", "test")."""
+        metrics: dict[str, Any] = row.metrics
+        return metrics
+
+
+class VersionCardOutput(serializers.Serializer[Any]):
+    """The model card."""
+
+    markdown = serializers.CharField(source="card")
+
+
+class VersionQuery(serializers.Serializer[Any]):
+    """Which versions."""
+
+    name = serializers.CharField(required=False, max_length=120)
+
+
+class DeploymentOutput(serializers.ModelSerializer[Deployment]):
+    """A named slot and the version that answers for it."""
+
+    version = VersionOutput()
+
+    class Meta:
+        model = Deployment
+        fields = ["id", "name", "task", "version", "created_at", "updated_at"]
+
+
+class PromotionInput(serializers.Serializer[Any]):
+    """What to promote."""
+
+    version = serializers.UUIDField()
+    reason = serializers.CharField(max_length=2000, allow_blank=True, default="")
+    force = serializers.BooleanField(
+        default=False, help_text="Overrule the checks that can be overruled; needs a reason."
+    )
+
+
+class RollbackInput(serializers.Serializer[Any]):
+    """Why to go back."""
+
+    reason = serializers.CharField(max_length=2000, allow_blank=True, default="")
+
+
+class VerdictOutput(serializers.Serializer[Any]):
+    """What a check found."""
+
+    check = serializers.CharField()
+    passed = serializers.BooleanField()
+    detail = serializers.CharField()
+    can_be_forced = serializers.BooleanField()
+    evidence = serializers.DictField()
+
+
+class DeploymentChangeOutput(serializers.ModelSerializer[DeploymentChange]):
+    """One entry of a deployment's history."""
+
+    from_version = serializers.UUIDField(source="from_version_id", allow_null=True)
+    to_version = serializers.UUIDField(source="to_version_id")
+    from_label = serializers.CharField(source="from_version.label", default=None, allow_null=True)
+    to_label = serializers.CharField(source="to_version.label")
+    checks = VerdictOutput(many=True)
+    actor = serializers.CharField(source="actor_label")
+
+    class Meta:
+        model = DeploymentChange
+        fields = [
+            "id", "kind", "from_version", "to_version", "from_label", "to_label", "reason", "forced", "checks", "actor",
+            "created_at",
+        ]  # fmt: skip
+
+
+class PredictionOutput(serializers.ModelSerializer[Prediction]):
+    """What a version said about one thing; `probabilities` are in the order of the version's labels."""
+
+    deployment = serializers.UUIDField(source="deployment_id")
+    version = serializers.UUIDField(source="version_id")
+    probabilities = serializers.ListField(child=serializers.FloatField())
+
+    class Meta:
+        model = Prediction
+        fields = [
+            "id", "deployment", "version", "subject_type", "subject_id", "label", "probabilities", "latency_ms",
+            "created_at",
+        ]  # fmt: skip
+
+
+class PredictionQuery(serializers.Serializer[Any]):
+    """Which predictions."""
+
+    deployment = serializers.CharField(required=False, max_length=120, help_text="Its name.")
+    version = serializers.UUIDField(required=False)
+    subject_type = serializers.CharField(required=False, max_length=40)
+    subject_id = serializers.UUIDField(required=False)
+    label = serializers.CharField(required=False, max_length=MAX_LABEL_CHARACTERS)
