@@ -29,7 +29,9 @@ FLAGS = [
 def gallery() -> Iterator[str]:
     """The address of the gallery."""
     if not (DIST / "app.js").exists():
-        pytest.skip("the front end is not built: run `npm ci && npm run build` in platform/frontend")
+        pytest.skip(
+            "the front end is not built: run `npm ci && npm run build` in platform/frontend"
+        )
     process = subprocess.Popen(
         [sys.executable, str(ROOT / "tests/e2e/web/serve_gallery.py")],
         stdin=subprocess.PIPE,
@@ -113,7 +115,7 @@ def open_page(browser: Any, gallery: str) -> Iterator[Callable[..., Any]]:
         page.sockets = Sockets()
         page.route_web_socket("**/ws/events/", page.sockets.handle)
         page.goto(gallery + path)
-        page.wait_for_function("window.Alpine !== undefined")
+        page.wait_for_function("() => window.Alpine !== undefined")
         return page
 
     yield go

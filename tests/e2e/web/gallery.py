@@ -1,7 +1,7 @@
 """A small site with every component on it: the shell without accounts, database or workers.
 
-`python tests/e2e/web/serve_gallery.py 8099` serves it to look at; the e2e tests of the shell run on it, in a process of its own
-because it changes settings and registries.
+`python tests/e2e/web/serve_gallery.py 8099` serves it to look at; the e2e tests of the shell run on
+it, in a process of its own because it changes settings and registries.
 """
 
 from __future__ import annotations
