@@ -81,11 +81,8 @@ def start_and_stop(start: str, checkout: Path, home: Path, progress: Progress) -
         process.send_signal(signal.SIGTERM)
         process.wait(30)
     measured = json.loads(timings.read_text())
-    return {
-        "start": start,
-        "total": measured["total"],
-        "stop": time.monotonic() - begin,
-    } | measured["phases"]
+    row: Row = {"start": start, "total": measured["total"], "stop": time.monotonic() - begin}
+    return {**row, **measured["phases"]}
 
 
 SECTION = Section(

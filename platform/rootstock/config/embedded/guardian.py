@@ -53,8 +53,8 @@ def watch() -> dict[int, tuple[int, bool]]:
 
 def main() -> None:
     """Watch, then clean up."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ignored, signal.SIG_IGN)
     left = watch()
     for pid, (number, group) in left.items():
         send(pid, number, group)
