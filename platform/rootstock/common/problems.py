@@ -8,7 +8,6 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.core.exceptions import ValidationError as ModelValidationError
-from django.db import connection, transaction
 from django.db.utils import OperationalError
 from django.http import Http404, HttpRequest, JsonResponse, UnreadablePostError
 from rest_framework import exceptions
@@ -127,8 +126,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     response = _translate(error)
     if response is None:
         return None
-    if connection.in_atomic_block:
-        transaction.set_rollback(True)
+    # Read by the middleware that holds the transaction: what the view has written goes.
+    context["request"]._request.view_raised = True
     response.content_type = CONTENT_TYPE
     return response
 
