@@ -231,6 +231,12 @@ def test_a_thing_is_deleted_only_after_its_name_was_typed(open_page: Open) -> No
     assert button.is_enabled()
 
 
+def test_the_api_documentation_works_under_the_policy(open_page: Open) -> None:
+    page = open_page("/api/docs/")
+    page.get_by_text("List the jobs").wait_for()
+    assert page.locator("#side [aria-current]").inner_text() == "API documentation"
+
+
 def test_the_error_pages_are_ours(browser: Any, gallery: str) -> None:
     page = browser.new_page()
     for path, status, words in [

@@ -17,7 +17,9 @@ TEMPLATES = sorted(
     for path in folder.glob("*/templates/**/*.html")
 )
 # The name, languages in their own words, and what is no word.
-UNTRANSLATED = re.compile(r"^(· Rootstock|Rootstock|English|简体中文|CSV|JSONL?|API|[\W\d_]+)$")
+UNTRANSLATED = re.compile(
+    r"^(· Rootstock|Rootstock|English|简体中文|CSV|JSONL?|API|OpenAPI|[\W\d_]+)$"
+)
 CODE = ("code", "kbd", "pre")
 TAG = re.compile(r"{%\s*comment\s*%}.*?{%\s*endcomment\s*%}|{#.*?#}|{%.*?%}|{{.*?}}", re.DOTALL)
 BLOCK = re.compile(r"{%\s*blocktranslate.*?endblocktranslate\s*%}", re.DOTALL)
