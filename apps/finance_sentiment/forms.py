@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
@@ -47,7 +47,13 @@ class ImportForm(forms.Form):
     )
 
 
-class RuleForm(forms.ModelForm[SurgeRule]):
+if TYPE_CHECKING:
+    RuleModelForm = forms.ModelForm[SurgeRule]
+else:
+    RuleModelForm = forms.ModelForm
+
+
+class RuleForm(RuleModelForm):
     """When bad news counts as a surge."""
 
     class Meta:
