@@ -11,11 +11,8 @@ import copy
 import platform
 import random
 import time
-from collections.abc import Callable
-from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -39,32 +36,22 @@ from ml_core.registry.artifact import (
     MANIFEST,
     Artifact,
     Manifest,
-    check_free,
     write_artifact,
 )
 from ml_core.training.card import write_card
 from ml_core.training.config import ConfigError, TrainConfig
-from ml_core.training.dataset import Dataset, load_dataset
-from ml_core.training.progress import Phase, Progress, TrainingCancelled, TrainingError
+from ml_core.training.dataset import Dataset
+from ml_core.training.progress import Reporter, TrainingError
 
 _CLIP_NORM = 1.0
-_REPORT_SECONDS = 0.5
 
 
-def run(
-    config: TrainConfig,
-    on_progress: Callable[[Progress], None],
-    should_stop: Callable[[], bool],
-) -> Artifact:
-    """See `ml_core.training.train`."""
+def run(config: TrainConfig, dataset: Dataset, reporter: Reporter) -> Artifact:
+    """Train on ``dataset``; see `ml_core.training.train`."""
     try:
         device = select_device(config.device)
     except ValueError as error:
         raise ConfigError(str(error)) from None
-    reporter = _Reporter(on_progress, should_stop)
-    reporter.report("load")
-    check_free(config.out, overwrite=config.overwrite)
-    dataset = load_dataset(config)
     devices = list(range(torch.cuda.device_count())) if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(config.seed)
@@ -100,36 +87,6 @@ def run(
     return write_artifact(config.out, manifest, write_files, overwrite=config.overwrite)
 
 
-class _Reporter:
-    """Passes progress on, not too often, and asks at each turn whether to stop."""
-
-    def __init__(
-        self, on_progress: Callable[[Progress], None], should_stop: Callable[[], bool]
-    ) -> None:
-        self._on_progress = on_progress
-        self._should_stop = should_stop
-        self._progress = Progress("load")
-        self._reported_at = 0.0
-
-    def report(self, phase: Phase, **changes: Any) -> bool:
-        """Report ``phase`` with what changed; between the first and last step of an epoch at most
-        every half second. Says whether it was passed on."""
-        self.check_stop()
-        between = phase == self._progress.phase == "train" and changes["epoch"] % 1
-        cleared = {"loss": None, "metrics": None}
-        self._progress = replace(self._progress, phase=phase, **(cleared | changes))
-        now = time.monotonic()
-        if between and now - self._reported_at < _REPORT_SECONDS:
-            return False
-        self._reported_at = now
-        self._on_progress(self._progress)
-        return True
-
-    def check_stop(self) -> None:
-        if self._should_stop():
-            raise TrainingCancelled("stopped on request; nothing was saved")
-
-
 class _Fit:
     """Trains ``model`` in place."""
 
@@ -138,7 +95,7 @@ class _Fit:
         config: TrainConfig,
         model: TextClassifier,
         dataset: Dataset,
-        reporter: _Reporter,
+        reporter: Reporter,
         *,
         pad_id: int,
         device: torch.device,

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
+
+_REPORT_SECONDS = 0.5
 
 Phase = Literal["load", "tokenise", "train", "evaluate", "save"]
 
@@ -36,3 +40,33 @@ class Progress:
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+class Reporter:
+    """Passes progress on, not too often, and asks at each turn whether to stop."""
+
+    def __init__(
+        self, on_progress: Callable[[Progress], None], should_stop: Callable[[], bool]
+    ) -> None:
+        self._on_progress = on_progress
+        self._should_stop = should_stop
+        self._progress = Progress("load")
+        self._reported_at = 0.0
+
+    def report(self, phase: Phase, **changes: Any) -> bool:
+        """Report ``phase`` with what changed; between the first and last step of an epoch at most
+        every half second. Says whether it was passed on."""
+        self.check_stop()
+        between = phase == self._progress.phase == "train" and changes["epoch"] % 1
+        cleared = {"loss": None, "metrics": None}
+        self._progress = replace(self._progress, phase=phase, **(cleared | changes))
+        now = time.monotonic()
+        if between and now - self._reported_at < _REPORT_SECONDS:
+            return False
+        self._reported_at = now
+        self._on_progress(self._progress)
+        return True
+
+    def check_stop(self) -> None:
+        if self._should_stop():
+            raise TrainingCancelled("stopped on request; nothing was saved")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ml_core.registry.artifact import Artifact
+from ml_core.registry.artifact import Artifact, check_free
 from ml_core.training.config import TrainConfig
-from ml_core.training.progress import Progress
+from ml_core.training.dataset import load_dataset
+from ml_core.training.progress import Progress, Reporter
 
 
 def train(
@@ -25,6 +26,11 @@ def train(
     training), TrainingCancelled when asked to stop, TrainingError when the loss is no longer
     finite. Only a finished run leaves anything at ``config.out``.
     """
+    reporter = Reporter(on_progress or (lambda _: None), should_stop or (lambda: False))
+    reporter.report("load")
+    check_free(config.out, overwrite=config.overwrite)
+    dataset = load_dataset(config)
+    # Bad data is known by now; only good data is worth the seconds that loading torch takes.
     from ml_core.training.loop import run
 
-    return run(config, on_progress or (lambda _: None), should_stop or (lambda: False))
+    return run(config, dataset, reporter)

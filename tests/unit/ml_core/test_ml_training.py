@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import fields
 from pathlib import Path
 
@@ -74,7 +75,8 @@ def test_accumulated_batches_equal_one_large_batch(tiny_base: Path) -> None:
     from ml_core.models.bases import load_encoder
     from ml_core.models.classifier import TextClassifier
     from ml_core.training.dataset import Dataset
-    from ml_core.training.loop import _Fit, _Reporter
+    from ml_core.training.loop import _Fit
+    from ml_core.training.progress import Reporter
 
     examples = [Example(text, label) for text, label in make_rows(29)]
     dataset = Dataset(examples, examples, ("negative", "neutral", "positive"), "", None)
@@ -82,7 +84,7 @@ def test_accumulated_batches_equal_one_large_batch(tiny_base: Path) -> None:
     torch.manual_seed(0)
     model = TextClassifier(encoder, 3).eval()  # without dropout
     options = TrainConfig(train=Path("x"), out=Path("y"), class_weighting="balanced")
-    reporter = _Reporter(lambda _: None, lambda: False)
+    reporter = Reporter(lambda _: None, lambda: False)
     fit = _Fit(options, model, dataset, reporter, pad_id=0, device=torch.device("cpu"))
     ids = tokenizer([example.text for example in examples])["input_ids"]
 
@@ -96,6 +98,21 @@ def test_accumulated_batches_equal_one_large_batch(tiny_base: Path) -> None:
     parts_loss, parts = gradients([list(range(i, min(i + 8, 29))) for i in range(0, 29, 8)])
     assert parts_loss == pytest.approx(whole_loss, rel=1e-5)
     torch.testing.assert_close(parts, whole, rtol=1e-4, atol=1e-6)
+
+
+def test_what_is_split_off_is_never_trained_on(tiny_options: Options, tmp_path: Path) -> None:
+    """Labels drawn at random can be learned by heart, but only where they were seen."""
+    generator = random.Random(1)
+    rows = [(text, generator.choice("abc")) for text, _ in make_rows(300)]
+    seen: list[Progress] = []
+    options = tiny_options | {"train": write_csv(tmp_path / "random.csv", rows), "dropout": 0.0}
+    train(
+        config(options, epochs=40, early_stopping_patience=0, validation_fraction=0.3,
+               out=tmp_path / "a"),
+        on_progress=seen.append,
+    )  # fmt: skip
+    assert min(progress.loss for progress in seen if progress.loss) < 0.6
+    assert max(p.metrics["accuracy"] for p in seen if p.metrics) < 0.55
 
 
 def test_balanced_weights_help_a_rare_label(tiny_options: Options, tmp_path: Path) -> None:
