@@ -242,7 +242,8 @@ class EventConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             )
 
     async def _send(self, text: str) -> None:
-        await asyncio.wait_for(self.send(text_data=text), SEND_SECONDS)
+        async with asyncio.timeout(SEND_SECONDS):
+            await self.send(text_data=text)
 
     async def _error(self, code: str, detail: str) -> None:
         await self._send(json.dumps({"type": "error", "code": code, "detail": detail}))

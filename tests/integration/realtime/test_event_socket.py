@@ -177,16 +177,15 @@ async def test_dropped_pointers_only_delay(member, organisation, monkeypatch, lo
 
 
 async def test_many_sockets_of_one_process_all_hear_everything(member, organisation) -> None:
-    sockets = [Socket(member) for _ in range(12)]
+    sockets = [Socket(member) for _ in range(6)]
     for socket in sockets:
         await socket.open()
         await socket.subscribe(0)
-    for size in (1, 600, 3, 700):
+    for size in (1, 250, 3, 600):
         await write(organisation, size)
-    heard = await asyncio.gather(*(socket.numbers(1304) for socket in sockets))
-    assert all(numbers == list(range(1, 1305)) for numbers in heard)
-    for socket in sockets:
-        await socket.close()
+    heard = await asyncio.gather(*(socket.numbers(854) for socket in sockets))
+    assert all(numbers == list(range(1, 855)) for numbers in heard)
+    await asyncio.gather(*(socket.close() for socket in sockets))
 
 
 async def test_two_streams_on_one_socket_and_unsubscribe(member, organisation) -> None:
