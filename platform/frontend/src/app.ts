@@ -10,6 +10,7 @@ import { startConnection } from "./shell/connection";
 import { startDialogs } from "./shell/dialogs";
 import { startJobs } from "./shell/jobs";
 import { startKeyboard } from "./shell/keyboard";
+import { startLists } from "./shell/lists";
 import { startMenus } from "./shell/menus";
 import { startPalette } from "./shell/palette";
 import { startSide } from "./shell/side";
@@ -33,6 +34,7 @@ startTheme();
 startDialogs();
 startTimes();
 startSide();
+startLists();
 if (config) {
   startKeyboard();
   startPalette();

@@ -91,6 +91,23 @@ def test_the_question_mark_shows_the_keys(open_page: Open) -> None:
     assert not help_dialog.is_visible()
 
 
+def test_a_list_is_walked_and_ticked_by_keyboard(open_page: Open) -> None:
+    page = open_page("/components/")
+    bar = page.locator("[data-selection=headline-list]")
+    assert not bar.is_visible()
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    assert page.evaluate("document.activeElement.textContent").startswith("Regulator")
+    page.keyboard.press("x")
+    assert "1 chosen" in bar.inner_text()
+    page.keyboard.press("k")
+    assert page.evaluate("document.activeElement.textContent").startswith("Acme Bank beats")
+    page.locator("[data-select-all]").check()
+    assert "5 chosen" in bar.inner_text()
+    page.locator("[data-select-all]").uncheck()
+    assert not bar.is_visible()
+
+
 def test_a_menu_is_walked_with_the_arrow_keys_and_gives_the_focus_back(open_page: Open) -> None:
     page = open_page("/")
     button = page.locator("[popovertarget=theme-menu]")

@@ -50,5 +50,6 @@ export function calm(): boolean {
 /** Whether a key press belongs to a field and not to the page. */
 export function typing(event: Event): boolean {
   const target = event.target as HTMLElement | null;
-  return Boolean(target?.closest?.("input, textarea, select, [contenteditable='true']"));
+  const field = "input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable='true']";
+  return Boolean(target?.closest?.(field));
 }
