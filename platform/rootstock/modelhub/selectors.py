@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Q, QuerySet, Sum
+from django.utils import timezone
 
 from rootstock.jobs.models import TERMINAL
 from rootstock.modelhub.models import (
@@ -16,6 +19,7 @@ from rootstock.modelhub.models import (
     ModelVersion,
     Prediction,
     Snapshot,
+    TrainingPoint,
     TrainingRun,
 )
 
@@ -36,15 +40,19 @@ def label_distribution(dataset: Dataset) -> dict[str, int]:
     return dict(rows)
 
 
-def example_counts(datasets: list[Dataset]) -> dict[uuid.UUID, int]:
-    """How many examples each data set has."""
+def example_counts(datasets: list[Dataset]) -> dict[uuid.UUID, dict[str, int]]:
+    """For each data set: {"total", "labelled", "labels"} (how many examples, with a label, different labels)."""
     rows = (
         DatasetExample.objects.filter(dataset__in=datasets)
         .order_by()
-        .values_list("dataset_id")
-        .annotate(count=Count("id"))
+        .values("dataset_id")
+        .annotate(
+            total=Count("id"),
+            labelled=Count("id", filter=~Q(label="")),
+            labels=Count("label", distinct=True, filter=~Q(label="")),
+        )
     )
-    return dict(rows)
+    return {row.pop("dataset_id"): row for row in rows}
 
 
 def example_list(
@@ -81,6 +89,17 @@ def run_list(*, name: str | None = None, state: str | None = None) -> QuerySet[T
     return runs
 
 
+def best_figures(runs: list[TrainingRun]) -> dict[uuid.UUID, float]:
+    """The best macro F1 on the validation part that each run has reached so far."""
+    best: dict[uuid.UUID, float] = {}
+    points = TrainingPoint.objects.filter(run__in=runs, metrics__isnull=False)
+    for run_id, metrics in points.values_list("run_id", "metrics"):
+        value = metrics.get("macro_f1")
+        if value is not None:
+            best[run_id] = max(value, best.get(run_id, 0.0))
+    return best
+
+
 def run_curve(run: TrainingRun) -> list[dict[str, Any]]:
     """The points of a run's curve, in order."""
     return list(run.points.order_by("step", "id").values("step", "epoch", "loss", "metrics"))
@@ -114,6 +133,46 @@ def deployment_history(deployment: Deployment) -> QuerySet[DeploymentChange]:
         .defer("from_version__card", "to_version__card")
         .order_by("-created_at", "-id")
     )
+
+
+def model_names() -> list[str]:
+    """Names of version series and deployments, sorted: what a new run may be called."""
+    names = set(ModelVersion.objects.values_list("name", flat=True).distinct())
+    return sorted(names | set(Deployment.objects.values_list("name", flat=True)))
+
+
+def serving_names() -> dict[uuid.UUID, list[str]]:
+    """Names of the deployments that each deployed version answers for."""
+    names: dict[uuid.UUID, list[str]] = {}
+    for version_id, name in Deployment.objects.order_by("name").values_list("version_id", "name"):
+        names.setdefault(version_id, []).append(name)
+    return names
+
+
+@dataclass(frozen=True)
+class Activity:
+    """What a deployment has answered in the last hour."""
+
+    predictions: int
+    latency_ms: float | None
+    labels: dict[str, int]
+
+
+def deployment_activity(deployment: Deployment) -> Activity:
+    """Predictions of the last hour: how many, how fast (mean), which labels."""
+    since = timezone.now() - timedelta(hours=1)
+    # Ids are in the order of time, and the index on them is the one that is there.
+    first = uuid.UUID(int=int(since.timestamp() * 1000) << 80)
+    rows = (
+        Prediction.objects.filter(deployment_id=deployment.pk, id__gte=first, created_at__gte=since)
+        .order_by()
+        .values_list("label")
+        .annotate(count=Count("id"), latency=Sum("latency_ms"))
+    )
+    labels = {label: count for label, count, _ in rows}
+    total = sum(labels.values())
+    spent = sum(latency or 0.0 for _, _, latency in rows)
+    return Activity(total, spent / total if total else None, labels)
 
 
 def prediction_list(

@@ -1,8 +1,42 @@
-"""Pages of this app."""
+"""Pages under /models/."""
 
 from __future__ import annotations
 
-from typing import Any
+from django.urls import path
+
+from rootstock.modelhub.views import datasets, runs, versions
 
 app_name = "modelhub"
-urlpatterns: list[Any] = []
+urlpatterns = [
+    path("data-sets/", datasets.datasets, name="datasets"),
+    path("data-sets/new/", datasets.dataset_new, name="dataset-new"),
+    path("data-sets/<uuid:dataset_id>/", datasets.dataset, name="dataset"),
+    path("data-sets/<uuid:dataset_id>/edit/", datasets.dataset_edit, name="dataset-edit"),
+    path("data-sets/<uuid:dataset_id>/delete/", datasets.dataset_delete, name="dataset-delete"),
+    path("data-sets/<uuid:dataset_id>/import/", datasets.dataset_import, name="import"),
+    path("data-sets/<uuid:dataset_id>/train/", datasets.dataset_train, name="train"),
+    path(
+        "data-sets/<uuid:dataset_id>/examples/<uuid:example_id>/",
+        datasets.example,
+        name="example",
+    ),
+    path(
+        "data-sets/<uuid:dataset_id>/examples/<uuid:example_id>/label/",
+        datasets.example_label,
+        name="example-label",
+    ),
+    path(
+        "data-sets/<uuid:dataset_id>/examples/<uuid:example_id>/delete/",
+        datasets.example_delete,
+        name="example-delete",
+    ),
+    path("runs/", runs.runs, name="runs"),
+    path("runs/<uuid:run_id>/", runs.run, name="run"),
+    path("runs/<uuid:run_id>/cancel/", runs.run_cancel, name="run-cancel"),
+    path("versions/", versions.versions, name="versions"),
+    path("versions/<uuid:version_id>/", versions.version, name="version"),
+    path("versions/<uuid:version_id>/deploy/", versions.version_deploy, name="version-deploy"),
+    path("deployments/", versions.deployments, name="deployments"),
+    path("deployments/<str:name>/", versions.deployment, name="deployment"),
+    path("deployments/<str:name>/roll-back/", versions.deployment_roll_back, name="roll-back"),
+]

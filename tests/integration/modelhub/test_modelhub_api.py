@@ -39,7 +39,9 @@ class Api:
         self.response = response
         return json.loads(response.content) if response.content else None
 
-    def upload(self, dataset: str, name: str, content: bytes, *, status: int = 200, **more: str) -> Any:
+    def upload(
+        self, dataset: str, name: str, content: bytes, *, status: int = 200, **more: str
+    ) -> Any:
         file = SimpleUploadedFile(name, content)
         response = self.client.post(f"{BASE}/datasets/{dataset}/upload", {"file": file, **more})
         assert response.status_code == status, response.content.decode()
@@ -115,7 +117,9 @@ def test_bad_examples_are_named_by_place(api: Api, dataset: str, body: Any, poin
 
 
 def test_an_upload_keeps_good_rows_and_names_bad_ones(api: Api, dataset: str) -> None:
-    content = 'text,label\nProfit rises,positive\n,negative\n"Office, opens",neutral\nonly one field\n'
+    content = (
+        'text,label\nProfit rises,positive\n,negative\n"Office, opens",neutral\nonly one field\n'
+    )
     report = api.upload(dataset, "rows.csv", content.encode())
     assert (report["rows"], report["added"], report["problem_count"]) == (3, 2, 2)
     assert [(p["line"], p["detail"]) for p in report["problems"]] == [
@@ -131,9 +135,10 @@ def test_a_file_that_is_none_is_refused(api: Api, dataset: str) -> None:
     assert ".csv" in problem["detail"]
     problem = api.upload(dataset, "rows.csv", b"headline,label\na,b\n", status=422)
     assert "“headline”" in problem["detail"]
-    assert api.upload(
-        dataset, "rows.csv", b"headline,label\na,b\n", text_column="headline"
-    )["added"] == 1
+    assert (
+        api.upload(dataset, "rows.csv", b"headline,label\na,b\n", text_column="headline")["added"]
+        == 1
+    )
     response = api.client.post(f"{BASE}/datasets/{dataset}/upload", {})
     assert response.status_code == 422
 
@@ -208,13 +213,24 @@ def test_versions_and_deployments(
         ("promoted", "finance.sentiment v2"),
         ("promoted", "finance.sentiment v1"),
     ]
-    assert {verdict["check"] for verdict in history[0]["checks"]} == {"artifact", "labels", "quality", "loads"}
+    assert {verdict["check"] for verdict in history[0]["checks"]} == {
+        "artifact",
+        "labels",
+        "quality",
+        "loads",
+    }
     assert [row["name"] for row in api("GET", "deployments")["results"]] == ["finance.sentiment"]
-    assert api("POST", f"{slot}/rollback", {}, status=409)["type"].endswith("nothing-to-roll-back-to")
+    assert api("POST", f"{slot}/rollback", {}, status=409)["type"].endswith(
+        "nothing-to-roll-back-to"
+    )
 
 
 def test_a_refused_promotion_carries_the_evidence(
-    api: Api, organisation: Organisation, place_artifact: Callable[[], str], loaded: list[str], artifacts: Any
+    api: Api,
+    organisation: Organisation,
+    place_artifact: Callable[[], str],
+    loaded: list[str],
+    artifacts: Any,
 ) -> None:
     with organisation_scope(organisation.pk):
         version = services.version_register(
@@ -244,7 +260,10 @@ def test_predictions_are_filtered(
         )  # fmt: skip
         services.predictions_log(
             result=result,
-            subjects=[services.Subject("test.thing", subject), services.Subject("test.thing", slot.pk)],
+            subjects=[
+                services.Subject("test.thing", subject),
+                services.Subject("test.thing", slot.pk),
+            ],
         )
     rows = api("GET", f"predictions?deployment=a.b&subject_id={subject}")["results"]
     assert [(row["label"], row["probabilities"], row["latency_ms"]) for row in rows] == [
@@ -252,7 +271,10 @@ def test_predictions_are_filtered(
     ]
     assert len(api("GET", "predictions?deployment=a.b")["results"]) == 2
     assert api("GET", "predictions?deployment=other")["results"] == []
-    assert api("GET", "predictions?subject_id=nonsense", status=422)["errors"][0]["pointer"] == "/subject_id"
+    assert (
+        api("GET", "predictions?subject_id=nonsense", status=422)["errors"][0]["pointer"]
+        == "/subject_id"
+    )
 
 
 def test_scopes_and_other_organisations(

@@ -148,7 +148,7 @@ class ExampleList(DatasetView):
     )
     @idempotent
     def post(self, request: Request, dataset_id: uuid.UUID) -> Response:
-        """Add up to 1,000 examples, all or none; a text that is there already is left as it is: a repeat is harmless."""
+        """Add up to 1,000 examples, all or none. Texts that are there already are left as they are."""
         data = valid(serializers.ExamplesInput(data=request.data))
         result = services.examples_add(
             dataset=self.dataset(dataset_id),

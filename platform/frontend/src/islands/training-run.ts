@@ -1,0 +1,172 @@
+// The page of a training run: its curves grow, its bar moves, and it shows its end, all by events.
+import { api } from "../lib/api";
+import { type Cell, chartFrame } from "../lib/charts";
+import { pageData } from "../lib/config";
+import { announce } from "../lib/dom";
+import { subscribe } from "../lib/events";
+import { formatDuration, formatNumber, formatPercent } from "../lib/format";
+import { t } from "../lib/i18n";
+
+interface Point {
+  step: number;
+  epoch: number;
+  loss: number | null;
+  metrics: Record<string, number> | null;
+}
+
+interface Run {
+  id: string;
+  state: string;
+  phase: string;
+  fraction: number;
+  eta_seconds: number | null;
+  attempts: number;
+  job?: string | null;
+}
+
+interface RunData {
+  lastEventId: number;
+  run: Run;
+  curve: Point[];
+  /** The phases in the words of the page's language. */
+  phases: Record<string, string>;
+}
+
+type RunEvent = Run & { points?: Point[] };
+
+const ENDED = new Set(["succeeded", "failed", "cancelled"]);
+const LOG_EVERY = 3_000;
+
+const data = pageData<RunData>("run-data");
+
+function start({ lastEventId, run, curve, phases }: RunData): void {
+  const loss = chartFrame("run-loss");
+  const quality = chartFrame("run-quality");
+  let points = curve;
+  let current = run;
+  let logAt = 0;
+
+  const drawLoss = (): void => {
+    const rows = points.filter((point) => point.loss !== null).map((point): [number, number] => [point.step, point.loss ?? 0]);
+    const first = rows[0];
+    const last = rows.at(-1);
+    const says =
+      first && last
+        ? t("Loss went from {first} to {last} in {steps} steps.", {
+            first: formatNumber(first[1], 3), last: formatNumber(last[1], 3), steps: formatNumber(last[0], 0),
+          })
+        : t("No step has been made yet.");
+    loss.set({
+      columns: [t("Step"), t("Training loss")],
+      rows,
+      says,
+      option: (c) => ({
+        xAxis: { type: "value", name: t("Step"), nameLocation: "middle", nameGap: 24, minInterval: 1, max: "dataMax" },
+        yAxis: { type: "value", scale: true },
+        series: [{ type: "line", name: t("Training loss"), data: rows, color: c.accent, showSymbol: rows.length < 2 }],
+      }),
+    });
+  };
+
+  const drawQuality = (): void => {
+    const evaluations = points.filter((point) => point.metrics !== null);
+    const series = (name: string): Cell[][] => evaluations.map((point) => [Number(point.epoch.toFixed(2)), point.metrics?.[name] ?? null]);
+    const f1 = evaluations.map((point) => point.metrics?.["macro_f1"] ?? 0);
+    const best = f1.length > 0 ? Math.max(...f1) : null;
+    const says =
+      best === null
+        ? t("It is measured after each epoch.")
+        : t("Best macro F1 {value} after epoch {epoch}.", {
+            value: formatPercent(best, 1), epoch: formatNumber(evaluations[f1.indexOf(best)]?.epoch ?? 0, 1),
+          });
+    quality.set({
+      columns: [t("Epoch"), t("Macro F1"), t("Accuracy"), t("Validation loss")],
+      rows: evaluations.map((point) => [
+        point.epoch, point.metrics?.["macro_f1"] ?? null, point.metrics?.["accuracy"] ?? null, point.metrics?.["loss"] ?? null,
+      ]),
+      says,
+      option: (c) => ({
+        legend: { top: 0, right: 0 },
+        xAxis: { type: "value", name: t("Epoch"), nameLocation: "middle", nameGap: 24, minInterval: 1, min: 0 },
+        yAxis: { type: "value", scale: true, max: 1, axisLabel: { formatter: (value: number) => formatPercent(value) } },
+        series: [
+          { type: "line", name: t("Macro F1"), data: series("macro_f1"), color: c.accent, showSymbol: true },
+          { type: "line", name: t("Accuracy"), data: series("accuracy"), color: c.data[1], showSymbol: true, lineStyle: { type: "dashed" } },
+        ],
+      }),
+    });
+  };
+
+  const drawState = (): void => {
+    const bar = document.querySelector<HTMLProgressElement>("#run-bar");
+    const phase = document.getElementById("run-phase");
+    const eta = document.getElementById("run-eta");
+    if (bar) {
+      if (current.state === "queued") bar.removeAttribute("value");
+      else bar.value = Math.round(current.fraction * 100);
+    }
+    const words = current.state === "queued" ? t("Waiting for a free worker") : (phases[current.phase] ?? "");
+    // A live region: only a new phase is worth reading out.
+    if (phase && phase.textContent !== words) phase.textContent = words;
+    if (eta && !ENDED.has(current.state)) {
+      const left = current.eta_seconds === null ? "" : t("about {time} left", { time: formatDuration(current.eta_seconds) });
+      eta.textContent = [current.state === "running" ? formatPercent(current.fraction) : "", left].filter(Boolean).join(" · ");
+    }
+  };
+
+  const loadLog = async (): Promise<void> => {
+    const place = document.getElementById("run-log");
+    if (!place || Date.now() - logAt < LOG_EVERY) return;
+    logAt = Date.now();
+    const { log } = await api<{ log: string }>(`/api/v1/models/runs/${run.id}`);
+    const atEnd = place.scrollTop + place.clientHeight >= place.scrollHeight - 8;
+    place.textContent = log || "—";
+    if (atEnd) place.scrollTop = place.scrollHeight;
+  };
+
+  const take = (event: RunEvent): void => {
+    // A worker died and another began anew: so does the curve.
+    if (event.attempts !== current.attempts) points = [];
+    points = [...points, ...(event.points ?? [])];
+    const ended = ENDED.has(event.state) && !ENDED.has(current.state);
+    const began = event.state === "running" && current.state === "queued";
+    current = event;
+    drawState();
+    if (event.points?.some((point) => point.loss !== null) || points.length === 0) drawLoss();
+    if (event.points?.some((point) => point.metrics !== null) || points.length === 0) drawQuality();
+    if (ended || began) {
+      // What the server draws changes: badge, buttons, result, figures.
+      announce(ended ? t("The training has ended.") : t("The training has begun."));
+      location.reload();
+      return;
+    }
+    // Without an answer the log stays as it is; the next event asks again.
+    void loadLog().catch(() => undefined);
+  };
+
+  drawLoss();
+  drawQuality();
+  drawState();
+  if (ENDED.has(run.state)) return;
+  subscribe(
+    "models",
+    lastEventId,
+    ({ event, data: payload }) => {
+      const update = payload as RunEvent;
+      if (update.id === run.id && (event === "run.progress" || event === "run.state")) take(update);
+    },
+    () => location.reload(),
+  );
+  // A job can end without a worker that tells the run: the job's own event says so.
+  subscribe(
+    "jobs",
+    null,
+    ({ data: payload }) => {
+      const job = payload as { id: string; state: string };
+      if (job.id === run.job && ENDED.has(job.state)) setTimeout(() => location.reload(), 1_500);
+    },
+    () => undefined,
+  );
+}
+
+if (data) start(data);

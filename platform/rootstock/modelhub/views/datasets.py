@@ -1,0 +1,243 @@
+"""Models, Data sets: what there is to learn from."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.db import transaction
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from rootstock.common.problems import Problem
+from rootstock.modelhub import selectors, services
+from rootstock.modelhub.api.datasets import import_upload
+from rootstock.modelhub.forms import DatasetForm, ImportForm, TrainForm, show_problem
+from rootstock.modelhub.models import Dataset, DatasetExample
+from rootstock.tenancy.pages import requires
+from rootstock.tenancy.permissions import Permission
+from rootstock.tenancy.requests import PageRequest
+
+PAGE = 50
+EXAMPLES_PAGE = 25
+_FIELDS = ("name", "description", "language")
+
+
+def dataset_or_404(dataset_id: uuid.UUID) -> Dataset:
+    """The data set, or the page that says that there is none."""
+    dataset = selectors.dataset_list().filter(pk=dataset_id).first()
+    if dataset is None:
+        raise Http404(_("There is no such data set."))
+    return dataset
+
+
+@requires(Permission.MODELS_READ)
+@require_GET
+def datasets(request: PageRequest) -> HttpResponse:
+    """What can models be trained on?"""
+    page = Paginator(selectors.dataset_list(), PAGE).get_page(request.GET.get("page"))
+    counts = selectors.example_counts(list(page))
+    rows = [(dataset, counts.get(dataset.pk, {})) for dataset in page]
+    return render(request, "modelhub/datasets.html", {"page": page, "rows": rows})
+
+
+@requires(Permission.MODELS_WRITE)
+@require_http_methods(["GET", "POST"])
+def dataset_new(request: PageRequest) -> HttpResponse:
+    """Make a data set."""
+    form = DatasetForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            with transaction.atomic():
+                dataset = services.dataset_create(actor=request.actor, **form.cleaned_data)
+        except Problem as problem:
+            show_problem(form, problem)
+        else:
+            return redirect("modelhub:import", dataset.pk)
+    return _form_page(request, "modelhub/dataset_form.html", form)
+
+
+@requires(Permission.MODELS_WRITE)
+@require_http_methods(["GET", "POST"])
+def dataset_edit(request: PageRequest, dataset_id: uuid.UUID) -> HttpResponse:
+    """Change its name, description or language."""
+    dataset = dataset_or_404(dataset_id)
+    initial = {name: getattr(dataset, name) for name in _FIELDS}
+    form = DatasetForm(request.POST or None, initial=initial)
+    if request.method == "POST" and form.is_valid():
+        try:
+            with transaction.atomic():
+                services.dataset_update(dataset=dataset, actor=request.actor, **form.cleaned_data)
+        except Problem as problem:
+            dataset = dataset_or_404(dataset_id)
+            show_problem(form, problem)
+        else:
+            messages.success(request, _("Saved."))
+            return redirect("modelhub:dataset", dataset.pk)
+    return _form_page(request, "modelhub/dataset_form.html", form, dataset=dataset)
+
+
+@requires(Permission.MODELS_WRITE)
+@require_POST
+def dataset_delete(request: PageRequest, dataset_id: uuid.UUID) -> HttpResponse:
+    """Delete a data set; the dialog has asked for its name."""
+    dataset = dataset_or_404(dataset_id)
+    try:
+        with transaction.atomic():
+            services.dataset_delete(dataset=dataset, actor=request.actor)
+    except Problem as problem:
+        messages.error(request, str(problem.detail))
+        return redirect("modelhub:dataset", dataset_id)
+    messages.success(request, _("“%(name)s” is deleted.") % {"name": dataset.name})
+    return redirect("modelhub:datasets")
+
+
+@requires(Permission.MODELS_READ)
+@require_GET
+def dataset(request: PageRequest, dataset_id: uuid.UUID) -> HttpResponse:
+    """What is in it, are its labels in balance, and is it ready to train on?"""
+    current = dataset_or_404(dataset_id)
+    distribution = selectors.label_distribution(current)
+    search = request.GET.get("q", "").replace("\0", "")[:200]
+    wanted = request.GET.get("label")
+    if wanted is not None and wanted not in distribution:
+        wanted = None
+    examples = selectors.example_list(current, search=search, label=wanted)
+    total = sum(distribution.values())
+    context = {
+        "dataset": current,
+        "total": total,
+        "labelled": total - distribution.get("", 0),
+        "labels": [label for label in distribution if label],
+        "distribution": [
+            {"label": label, "count": count, "share": count / total}
+            for label, count in distribution.items()
+        ],
+        "page": Paginator(examples, EXAMPLES_PAGE).get_page(request.GET.get("page")),
+        "search": search,
+        "wanted": wanted,
+        "filtered": bool(search) or wanted is not None,
+        "snapshots": selectors.snapshot_list(current)[:20],
+        "may_write": Permission.MODELS_WRITE in request.granted,
+    }
+    return render(request, "modelhub/dataset.html", context)
+
+
+@requires(Permission.MODELS_WRITE)
+@require_POST
+def example_label(
+    request: PageRequest, dataset_id: uuid.UUID, example_id: uuid.UUID
+) -> HttpResponse:
+    """Give an example another label, in its row of the table."""
+    current = dataset_or_404(dataset_id)
+    example = current.examples.filter(pk=example_id).first()
+    if example is None:
+        raise Http404(_("There is no such example."))
+    context: dict[str, Any] = {"dataset": current, "example": example, "may_write": True}
+    try:
+        with transaction.atomic():
+            label = request.POST.get("label", "")
+            before = example.label
+            example = services.example_relabel(example=example, label=label, actor=request.actor)
+    except Problem as problem:
+        context["error"] = str(problem.detail)
+    else:
+        context |= {"example": example, "changed_from": before if before != example.label else None}
+    return render(request, "modelhub/_example.html", context)
+
+
+@requires(Permission.MODELS_READ)
+@require_GET
+def example(request: PageRequest, dataset_id: uuid.UUID, example_id: uuid.UUID) -> HttpResponse:
+    """What does it say, and who gave it which label?"""
+    current = dataset_or_404(dataset_id)
+    found = DatasetExample.objects.filter(pk=example_id, dataset=current).first()
+    if found is None:
+        raise Http404(_("There is no such example."))
+    context = {
+        "dataset": current,
+        "example": found,
+        "history": found.label_changes.order_by("-created_at", "-id"),
+        "may_write": Permission.MODELS_WRITE in request.granted,
+    }
+    return render(request, "modelhub/example.html", context)
+
+
+@requires(Permission.MODELS_WRITE)
+@require_POST
+def example_delete(
+    request: PageRequest, dataset_id: uuid.UUID, example_id: uuid.UUID
+) -> HttpResponse:
+    """Take an example out."""
+    current = dataset_or_404(dataset_id)
+    found = DatasetExample.objects.filter(pk=example_id, dataset=current).first()
+    if found is not None:
+        services.example_delete(example=found, actor=request.actor)
+        messages.success(request, _("The example is removed."))
+    return redirect("modelhub:dataset", dataset_id)
+
+
+@requires(Permission.MODELS_WRITE)
+@require_http_methods(["GET", "POST"])
+def dataset_import(request: PageRequest, dataset_id: uuid.UUID) -> HttpResponse:
+    """Import a file; the answer names every row that was left out."""
+    current = dataset_or_404(dataset_id)
+    form = ImportForm(request.POST or None, request.FILES or None)
+    report: services.ImportReport | None = None
+    if request.method == "POST" and form.is_valid():
+        options = form.cleaned_data
+        try:
+            with transaction.atomic():
+                report = import_upload(current, options.pop("file"), actor=request.actor, **options)
+        except Problem as problem:
+            show_problem(form, problem)
+        else:
+            added = ngettext(
+                "%(count)s example added.", "%(count)s examples added.", report.added
+            ) % {"count": f"{report.added:,}"}
+            if not report.problem_count and not report.conflicts:
+                messages.success(request, added)
+                return redirect("modelhub:dataset", current.pk)
+            return render(
+                request,
+                "modelhub/import.html",
+                {"dataset": current, "form": form, "report": report},
+            )
+    return _form_page(request, "modelhub/import.html", form, dataset=current)
+
+
+@requires(Permission.MODELS_WRITE)
+@require_http_methods(["GET", "POST"])
+def dataset_train(request: PageRequest, dataset_id: uuid.UUID) -> HttpResponse:
+    """Freeze the data set and start a run on it."""
+    current = dataset_or_404(dataset_id)
+    form = TrainForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        data = form.cleaned_data
+        try:
+            with transaction.atomic():
+                snapshot = services.snapshot_create(
+                    dataset=current,
+                    actor=request.actor,
+                    validation_fraction=data["validation_fraction"],
+                    test_fraction=data["test_fraction"],
+                )
+                run = services.training_start(
+                    snapshot=snapshot, name=data["name"], config=form.config(), actor=request.actor
+                )
+        except Problem as problem:
+            show_problem(form, problem)
+        else:
+            return redirect("modelhub:run", run.pk)
+    names = selectors.model_names()
+    return _form_page(request, "modelhub/train.html", form, dataset=current, names=names)
+
+
+def _form_page(request: PageRequest, template: str, form: Any, **context: Any) -> HttpResponse:
+    status = 422 if request.method == "POST" else 200
+    return render(request, template, {"form": form, **context}, status=status)
