@@ -1,35 +1,145 @@
-"""Rows for the tests that walk every endpoint: one of each thing that a path can name."""
+"""Rows for the tests that walk everything: one of each thing that an organisation can have.
+
+Rows are made from the fields of the models, so a new model is there by itself. A model whose rows must fit together in
+a way that its fields do not tell gets an entry in BUILDERS.
+"""
 
 from __future__ import annotations
 
+import datetime
+import uuid
+from collections.abc import Callable
 from typing import Any
 
-from rootstock.accounts.services import api_key_create, invitation_create
-from rootstock.common.actors import SYSTEM
+from django.apps import apps
+from django.contrib.auth import get_user_model
+from django.contrib.postgres.fields import ArrayField
+from django.db import models, transaction
+from django.db.models.fields import NOT_PROVIDED
+from django.utils import timezone
+
 from rootstock.common.ids import uuid7
-from rootstock.tenancy.models import Membership
-from rootstock.tenancy.permissions import Permission
+from rootstock.tenancy.models import Organisation
 from rootstock.tenancy.scope import organisation_scope
 
+BUILDERS: dict[str, Callable[[Organisation, str], models.Model]] = {}
 
-def sample_ids(organisation: Any, make_user: Any) -> dict[str, str]:
-    """Makes the rows in `organisation`; their ids by the name of the path parameter that takes them."""
-    make_user(organisation, role="owner")
-    user = make_user(organisation, role="analyst")
-    everything = frozenset(Permission)
-    with organisation_scope(organisation.pk):
-        key, _text = api_key_create(
-            actor=SYSTEM, granted=everything, name="sample", scopes=["finance:read"]
-        )
-        invitation = invitation_create(
-            actor=SYSTEM,
-            granted=everything,
-            email=f"sample-{uuid7().hex[-8:]}@example.com",
-            role="viewer",
-        )
-        member = Membership.objects.get(user=user)
-    return {
-        "key_id": str(key.pk),
-        "invitation_id": str(invitation.pk),
-        "member_id": str(member.pk),
+
+def tenant_models() -> list[type[models.Model]]:
+    """Every model whose rows belong to an organisation, what is pointed at before what points at it."""
+    found = [
+        model
+        for model in apps.get_models()
+        if any(field.column == "organisation_id" for field in model._meta.concrete_fields)
+    ]
+    ordered: list[type[models.Model]] = []
+
+    def visit(model: type[models.Model], above: tuple[type[models.Model], ...]) -> None:
+        if model in ordered or model in above:
+            return
+        for field in model._meta.concrete_fields:
+            target = field.related_model
+            if target in found and target is not model and not field.null:
+                visit(target, (*above, model))
+        ordered.append(model)
+
+    for model in sorted(found, key=lambda model: model._meta.label):
+        visit(model, ())
+    return ordered
+
+
+def make_rows(organisation: Organisation, marker: str) -> dict[str, models.Model]:
+    """One row of every tenant model, by label; `marker` is in every free text of it.
+
+    Raises:
+        AssertionError: a model's row cannot be made from its fields: it needs a builder.
+    """
+    made: dict[str, models.Model] = {}
+    for model in tenant_models():
+        label = model._meta.label
+        try:
+            with organisation_scope(organisation.pk), transaction.atomic():
+                if label in BUILDERS:
+                    made[label] = BUILDERS[label](organisation, marker)
+                else:
+                    made[label] = _row(model, made, marker)
+        except Exception as error:
+            raise AssertionError(
+                f"no row of {label} can be made from its fields ({error}): add a builder to {__file__}"
+            ) from error
+    return made
+
+
+def _row(
+    model: type[models.Model], made: dict[str, models.Model], marker: str
+) -> models.Model:
+    row = model()
+    for field in model._meta.concrete_fields:
+        if field.name == "organisation" or field.primary_key:
+            continue
+        given = _value(field, made, marker)
+        if given is not NOT_PROVIDED:
+            setattr(row, field.name, given)
+    row.save(force_insert=True)
+    return row
+
+
+def _value(field: Any, made: dict[str, models.Model], marker: str) -> Any:
+    if field.is_relation:
+        return _related(field, made)
+    if field.choices:
+        return field.get_default() if field.has_default() else field.flatchoices[0][0]
+    if isinstance(field, models.CharField | models.TextField):
+        text = f"{marker}{uuid7().hex if field.unique else ''}"
+        if isinstance(field, models.EmailField):
+            text += "@example.com"
+        elif isinstance(field, models.URLField):
+            text = f"https://example.com/{text}"
+        return text[-field.max_length :] if field.max_length else text
+    if field.null or field.has_default():
+        return NOT_PROVIDED
+    if isinstance(field, ArrayField):
+        return [_value(field.base_field, made, marker)]
+    plain: dict[type, Any] = {
+        models.JSONField: {"marker": marker},
+        models.BinaryField: uuid7().bytes + uuid7().bytes,
+        models.DateTimeField: timezone.now(),
+        models.DateField: datetime.date(2026, 1, 1),
+        models.UUIDField: uuid.uuid4(),
+        models.BooleanField: False,
+        models.FloatField: 0.5,
+        models.DecimalField: 1,
+        models.IntegerField: 1,
+        models.GenericIPAddressField: "203.0.113.9",
+        models.DurationField: datetime.timedelta(seconds=1),
     }
+    for kind, value in plain.items():
+        if isinstance(field, kind):
+            return value
+    return NOT_PROVIDED
+
+
+def _related(field: Any, made: dict[str, models.Model]) -> Any:
+    target = field.related_model
+    if target is get_user_model():
+        return NOT_PROVIDED if field.null else target.objects.create_user(
+            f"{uuid7().hex}@example.com", None
+        )
+    if field.null:
+        return made.get(target._meta.label, NOT_PROVIDED)
+    return made[target._meta.label]
+
+
+def ids_by_parameter(rows: dict[str, models.Model]) -> dict[str, str]:
+    """The id of the row that a path parameter such as `member_id` means."""
+    names = {
+        "key_id": "accounts.ApiKey",
+        "member_id": "tenancy.Membership",
+    }
+    found = {name: str(rows[label].pk) for name, label in names.items()}
+    for label, row in rows.items():
+        words = "".join(f"_{c.lower()}" if c.isupper() else c for c in label.split(".")[1]).strip("_")
+        found.setdefault(f"{words}_id", str(row.pk))
+        # `document_id` for NewsDocument, `message_id` for OutboxMessage …
+        found.setdefault(f"{words.rsplit('_', 1)[-1]}_id", str(row.pk))
+    return found

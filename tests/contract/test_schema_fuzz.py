@@ -24,7 +24,7 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
-from tests.contract.samples import sample_ids
+from tests.contract.samples import ids_by_parameter, make_rows
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
@@ -68,11 +68,11 @@ def one_connection() -> Iterator[None]:
 
 @pytest.fixture
 def world(
-    one_connection: None, organisation: Any, make_user: Any, make_key: Any, settings: Any
+    one_connection: None, organisation: Any, make_key: Any, settings: Any
 ) -> dict[str, str]:
     """An organisation that has rows: their ids by path parameter, and under "key" a key that may do everything."""
     settings.EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
-    return {**sample_ids(organisation, make_user), "key": make_key(organisation)}
+    return {**ids_by_parameter(make_rows(organisation, "sample")), "key": make_key(organisation)}
 
 
 schema = schemathesis.openapi.from_dict(SchemaGenerator().get_schema(request=None, public=True))
