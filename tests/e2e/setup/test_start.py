@@ -106,6 +106,10 @@ def assert_nothing_left(var: Path) -> None:
     assert sockets_and_locks(var) == []
 
 
+def succeeds(*command: str | Path) -> bool:
+    return subprocess.run(command, check=False, capture_output=True).returncode == 0
+
+
 @pytest.fixture(scope="module")
 def var() -> Iterator[Path]:
     """One installation for the tests of this file: only its first start is slow."""
@@ -190,7 +194,10 @@ def test_a_busy_port_that_was_asked_for(demo: Callable[..., Run], var: Path) -> 
     assert_nothing_left(var)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="becomes an ordinary user, which needs root")
+@pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("setpriv") is None,
+    reason="becomes an ordinary user, which needs root and setpriv",
+)
 def test_a_server_of_an_ordinary_user_below_a_path_with_spaces() -> None:
     user = pwd.getpwnam("nobody")
     folder = Path(tempfile.mkdtemp(prefix="rootstock user "))
@@ -198,20 +205,28 @@ def test_a_server_of_an_ordinary_user_below_a_path_with_spaces() -> None:
         folder.chmod(0o755)
         checkout = folder / "my checkout"
         shutil.copytree(ROOT, checkout, ignore=shutil.ignore_patterns(*NOT_COPIED))
-        (checkout / ".venv").symlink_to(ROOT / ".venv")
-        for path in (checkout, *checkout.rglob("*")):
-            os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
         become = ("setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups")
-        python = shutil.which("python3.11") or sys.executable
-        test = subprocess.run([*become, python, "-c", ""], check=False, capture_output=True)
-        if test.returncode != 0 or shutil.which("setpriv") is None:
-            pytest.skip(f"the user nobody may not run {python}")
+        path = "/usr/local/bin:/usr/bin:/bin"
+        ours = ROOT / ".venv" / "bin" / "python"
+        if succeeds(*become, ours, "-c", "import django"):
+            (checkout / ".venv").symlink_to(ROOT / ".venv")
+            path = f"{Path(sys.base_prefix) / 'bin'}:{path}"
+        elif not succeeds(
+            *become,
+            "/usr/bin/python3",
+            "-c",
+            "import ensurepip, sys; assert sys.version_info[:2] == (3, 11)",
+        ):
+            pytest.skip("this machine has no Python 3.11 that an ordinary user may run")
+        for item in (checkout, *checkout.rglob("*")):
+            os.chown(item, user.pw_uid, user.pw_gid, follow_symlinks=False)
         run = Run(
             "server",
             checkout,
             checkout / "var",
             *become,
             HOME="/nonexistent",
+            PATH=path,
             ROOTSTOCK_ALLOWED_HOSTS="127.0.0.1",
         )
         output = run.wait_for("Ready after")
