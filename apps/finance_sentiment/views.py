@@ -65,7 +65,7 @@ class LiveView(RequiresMixin, View):
         if not span.preset:
             found = found.filter(published_at__gte=span.start, published_at__lt=span.end)
         topics = topics_known()
-        data = {
+        data: dict[str, Any] = {
             "lastEventId": last_event_id,
             "rows": document_rows(found[:STREAM_ROWS]),
             "alerts": [_alert_row(alert) for alert in alerts_open()],

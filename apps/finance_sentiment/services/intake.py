@@ -152,23 +152,23 @@ def _text(field: str, value: Any, *, limit: int) -> str:
         raise _Refused(_("This must be text."))
     if "\x00" in (value or ""):
         raise _Refused(_("It contains a NUL character."))
-    value = str(value or "").strip()
-    if not value and field in REQUIRED:
+    text = str(value or "").strip()
+    if not text and field in REQUIRED:
         raise _Refused(_("This field is required and must not be empty."))
-    if len(value) > limit:
+    if len(text) > limit:
         raise _Refused(
             _("It has %(length)d characters; at most %(limit)d are taken.")
-            % {"length": len(value), "limit": limit}
+            % {"length": len(text), "limit": limit}
         )
-    if _SURROGATE.search(value):
+    if _SURROGATE.search(text):
         raise _Refused(_("It contains half of a surrogate pair, which is not a character."))
-    if field in ("external_id", "source") and _CONTROL.search(value):
+    if field in ("external_id", "source") and _CONTROL.search(text):
         raise _Refused(_("It contains a line break or another control character."))
-    if field == "language" and value and not _LANGUAGE.fullmatch(value):
+    if field == "language" and text and not _LANGUAGE.fullmatch(text):
         raise _Refused(_("It is not a language tag such as en or zh-Hans."))
-    if field == "url" and value and not _URL.fullmatch(value):
+    if field == "url" and text and not _URL.fullmatch(text):
         raise _Refused(_("It is not an address that begins with http:// or https://."))
-    return value
+    return text
 
 
 def _moment(value: Any, *, now: datetime, zone: tzinfo | None) -> datetime:

@@ -23,7 +23,6 @@ from apps.finance_sentiment import inference
 from apps.finance_sentiment.models import Document, Story, TimeBucket
 from apps.finance_sentiment.services import scoring
 from apps.finance_sentiment.tasks import tick
-from rootstock.modelhub.models import Prediction
 from rootstock.outbox import dispatch
 from rootstock.outbox.models import OutboxMessage
 from rootstock.realtime.models import Event
@@ -105,7 +104,6 @@ def figures(organisation: Any) -> dict[str, Any]:
                 )
             ),
             "events": Counter(events.values()),
-            "predictions": Prediction.objects.count(),
         }  # fmt: skip
 
 
