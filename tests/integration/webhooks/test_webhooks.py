@@ -356,7 +356,10 @@ class TestRest:
             ("post", path + "ping/"),
             ("post", path + "rotate-secret/"),
         ):
-            assert self.ask(method, where, None if method == "get" else {}, key=foreign).status_code == 404
+            assert (
+                self.ask(method, where, None if method == "get" else {}, key=foreign).status_code
+                == 404
+            )
         reader = make_key(self.organisation, scopes=["webhooks:read"])
         assert self.ask("get", path, key=reader).status_code == 200
         assert self.ask("delete", path, key=reader).status_code == 403
