@@ -44,4 +44,5 @@ if (config) {
 }
 
 Object.assign(globalThis, { htmx, Alpine });
-Alpine.start();
+// Islands come after this script and may still register Alpine.data(…).
+document.addEventListener("DOMContentLoaded", () => Alpine.start());

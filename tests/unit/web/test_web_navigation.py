@@ -96,6 +96,7 @@ def test_the_current_page_is_the_longest_match(registry: None) -> None:
     assert not [link for link in areas[0].links if link.current]
 
 
+@pytest.mark.django_db
 def test_the_palette_has_every_page_and_action() -> None:
     """With what is really registered: nothing that an owner can reach is missing from ⌘K."""
     request = _request(Role.OWNER)
