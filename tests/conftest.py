@@ -23,6 +23,9 @@ from rootstock.common.ids import uuid7
 from rootstock.tenancy.models import Membership, Organisation, Role
 from rootstock.tenancy.permissions import Permission
 from rootstock.tenancy.scope import organisation_scope
+from tests.network_guard import no_outgoing_connections
+
+__all__ = ["no_outgoing_connections"]  # every test, everywhere
 
 
 def pytest_unconfigure() -> None:

@@ -70,9 +70,7 @@ def make_rows(organisation: Organisation, marker: str) -> dict[str, models.Model
     return made
 
 
-def _row(
-    model: type[models.Model], made: dict[str, models.Model], marker: str
-) -> models.Model:
+def _row(model: type[models.Model], made: dict[str, models.Model], marker: str) -> models.Model:
     row = model()
     for field in model._meta.concrete_fields:
         if field.name == "organisation" or field.primary_key:
@@ -84,7 +82,7 @@ def _row(
     return row
 
 
-def _value(field: Any, made: dict[str, models.Model], marker: str) -> Any:
+def _value(field: Any, made: dict[str, models.Model], marker: str) -> Any:  # noqa: PLR0911
     if field.is_relation:
         return _related(field, made)
     if field.choices:
@@ -122,8 +120,10 @@ def _value(field: Any, made: dict[str, models.Model], marker: str) -> Any:
 def _related(field: Any, made: dict[str, models.Model]) -> Any:
     target = field.related_model
     if target is get_user_model():
-        return NOT_PROVIDED if field.null else target.objects.create_user(
-            f"{uuid7().hex}@example.com", None
+        return (
+            NOT_PROVIDED
+            if field.null
+            else target.objects.create_user(f"{uuid7().hex}@example.com", None)
         )
     if field.null:
         return made.get(target._meta.label, NOT_PROVIDED)
@@ -138,7 +138,9 @@ def ids_by_parameter(rows: dict[str, models.Model]) -> dict[str, str]:
     }
     found = {name: str(rows[label].pk) for name, label in names.items()}
     for label, row in rows.items():
-        words = "".join(f"_{c.lower()}" if c.isupper() else c for c in label.split(".")[1]).strip("_")
+        words = "".join(f"_{c.lower()}" if c.isupper() else c for c in label.split(".")[1]).strip(
+            "_"
+        )
         found.setdefault(f"{words}_id", str(row.pk))
         # `document_id` for NewsDocument, `message_id` for OutboxMessage …
         found.setdefault(f"{words.rsplit('_', 1)[-1]}_id", str(row.pk))

@@ -67,9 +67,7 @@ def one_connection() -> Iterator[None]:
 
 
 @pytest.fixture
-def world(
-    one_connection: None, organisation: Any, make_key: Any, settings: Any
-) -> dict[str, str]:
+def world(one_connection: None, organisation: Any, make_key: Any, settings: Any) -> dict[str, str]:
     """An organisation that has rows: their ids by path parameter, and under "key" a key that may do everything."""
     settings.EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
     return {**ids_by_parameter(make_rows(organisation, "sample")), "key": make_key(organisation)}

@@ -68,11 +68,11 @@ def test_each_belongs_to_the_lookup_role_and_has_a_fixed_search_path(db):
 
 def test_lookup_role_sees_only_what_functions_need(db):
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT tablename FROM pg_policies WHERE policyname = 'lookup' ORDER BY 1"
-        )
+        cursor.execute("SELECT tablename FROM pg_policies WHERE policyname = 'lookup' ORDER BY 1")
         tables = {name for (name,) in cursor.fetchall()}
-    assert tables == LOOKUP_TABLES, f"the look-up role sees other tables: edit the list in {__file__}"
+    assert tables == LOOKUP_TABLES, (
+        f"the look-up role sees other tables: edit the list in {__file__}"
+    )
 
 
 def test_a_key_of_any_organisation_is_found_by_its_prefix_alone(organisation, make_key):
