@@ -14,7 +14,6 @@ from typing import Any, Literal
 from celery import current_app
 from django.conf import settings
 from django.db import connection, connections
-from django.db.models import Q
 from django.db.models.functions import Now
 from django.db.utils import Error as DatabaseError
 from django.utils import timezone
@@ -45,12 +44,20 @@ QUEUE_DEPTH = 500
 LONGEST_WAIT = timedelta(hours=1)
 ERROR_LENGTH = 4000
 
+# `free` looks without a lock: a second delivery does not wait for the transaction of the first. The update does
+# wait for a writer who is coalescing a signal into the row, so that what that one has written is visible to the
+# handler.
 _START = """
+    WITH free AS (
+        SELECT FROM outbox_outboxmessage
+        WHERE id = %(id)s AND (lease_token IS NULL OR leased_until < clock_timestamp())
+    )
     UPDATE outbox_outboxmessage
     SET lease_token = %(token)s, leased_until = clock_timestamp() + %(lease)s, attempts = attempts + 1,
         coalesce_key = NULL, updated_at = now()
     WHERE id = %(id)s AND dead_at IS NULL AND available_at <= clock_timestamp()
         AND (lease_token IS NULL OR leased_until < clock_timestamp())
+        AND EXISTS (SELECT FROM free)
     RETURNING topic, payload, attempts
 """
 
@@ -110,10 +117,6 @@ def run(message_id: uuid.UUID | str, organisation_id: uuid.UUID | str) -> Outcom
 def _start(message_id: uuid.UUID, organisation_id: uuid.UUID) -> Taken | None:
     token = uuid7()
     with organisation_scope(organisation_id):
-        # Looked at without a lock first: a second delivery must not wait for the transaction of the first.
-        taken = Q(lease_token__isnull=False, leased_until__gt=timezone.now())
-        if not OutboxMessage.objects.filter(~taken, pk=message_id).exists():
-            return None
         values: dict[str, Any] = {"id": message_id, "token": token, "lease": lease()}
         with connection.cursor() as cursor:
             cursor.execute(_START, values)
@@ -131,15 +134,12 @@ def _do(message: Taken) -> Any:
         with _Heartbeat(message):
             arguments.append(handler.prepare(message.payload))
     with organisation_scope(message.organisation_id):
-        # While this transaction lives the row lock is the lease; it ends with the worker's connection.
-        held = OutboxMessage.objects.select_for_update().filter(
-            pk=message.id, lease_token=message.token
-        )
-        if not held.values_list("pk", flat=True):
+        # Deleted first: while this transaction lives the row lock is the lease, which ends with the worker's
+        # connection, and a failure brings the row back.
+        held = OutboxMessage.objects.filter(pk=message.id, lease_token=message.token)
+        if held.delete()[0] == 0:
             raise LeaseLost
-        result = handler.function(*arguments)
-        OutboxMessage.objects.filter(pk=message.id).delete()
-    return result
+        return handler.function(*arguments)
 
 
 def _failed(message: Taken, error: Exception, *, max_attempts: int) -> Outcome:

@@ -177,7 +177,7 @@ def test_rebinding_name_is_looked_up_once_and_pinned(monkeypatch: pytest.MonkeyP
 
 def test_resolver_that_hangs_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     release = threading.Event()
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [] if release.wait(20) else [])
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [release.wait(20)])
     with pytest.raises(RequestFailed, match="not resolved in time"):
         fetch("GET", "http://slow.example/", timeout=0.1)
     release.set()
@@ -191,7 +191,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         action = self.path.strip("/").split("?")[0]
         getattr(self, f"answer_{action}", self.answer_plain)()
 
-    do_POST = do_GET
+    do_POST = do_GET  # noqa: N815 - the name that http.server calls
 
     def log_message(self, *_: Any) -> None:
         """Quiet."""

@@ -6,7 +6,6 @@ import uuid
 from typing import Any
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework.request import Request
 from rest_framework.response import Response
 
 from rootstock.common.api import (
@@ -21,6 +20,7 @@ from rootstock.common.api import (
 from rootstock.common.problems import Problem
 from rootstock.outbox.idempotency import IDEMPOTENCY_KEY, idempotent
 from rootstock.tenancy.permissions import Permission
+from rootstock.tenancy.requests import OrganisationRequest
 from rootstock.webhooks.api.serializers import (
     DeliveryDetailOutput,
     DeliveryOutput,
@@ -65,7 +65,7 @@ class EventTypeList(_WebhookView):
     """What can be subscribed to."""
 
     @extend_schema(operation_id="webhook_event_types_list", responses=EventTypesOutput)
-    def get(self, request: Request) -> Response:
+    def get(self, request: OrganisationRequest) -> Response:
         """List the event types."""
         return Response(EventTypesOutput({"results": event_types()}).data)
 
@@ -78,7 +78,7 @@ class EndpointList(_WebhookView):
         parameters=PAGE_PARAMETERS,
         responses=page_of(EndpointOutput),
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: OrganisationRequest) -> Response:
         """List the endpoints, the newest first."""
         return paginate(self, request, endpoints(), EndpointOutput)
 
@@ -89,7 +89,7 @@ class EndpointList(_WebhookView):
         responses={201: EndpointWithSecretOutput},
     )
     @idempotent
-    def post(self, request: Request) -> Response:
+    def post(self, request: OrganisationRequest) -> Response:
         """Add an endpoint. The answer holds its secret."""
         data = _valid(EndpointInput(data=request.data))
         endpoint = endpoint_create(actor=request.actor, **data)
@@ -100,7 +100,7 @@ class EndpointView(_WebhookView):
     """One endpoint."""
 
     @extend_schema(operation_id="webhook_endpoints_read", responses=EndpointOutput)
-    def get(self, request: Request, endpoint_id: uuid.UUID) -> Response:
+    def get(self, request: OrganisationRequest, endpoint_id: uuid.UUID) -> Response:
         """Read one endpoint."""
         endpoint = endpoint_get(endpoint_id)
         return respond(endpoint, EndpointOutput(endpoint).data)
@@ -111,7 +111,7 @@ class EndpointView(_WebhookView):
         request=EndpointChange,
         responses=EndpointOutput,
     )
-    def patch(self, request: Request, endpoint_id: uuid.UUID) -> Response:
+    def patch(self, request: OrganisationRequest, endpoint_id: uuid.UUID) -> Response:
         """Change what is given; `enabled` switches it on and off."""
         endpoint = endpoint_get(endpoint_id)
         check_if_match(request, endpoint)
@@ -122,7 +122,7 @@ class EndpointView(_WebhookView):
     @extend_schema(
         operation_id="webhook_endpoints_delete", parameters=[IF_MATCH], responses={204: None}
     )
-    def delete(self, request: Request, endpoint_id: uuid.UUID) -> Response:
+    def delete(self, request: OrganisationRequest, endpoint_id: uuid.UUID) -> Response:
         """Remove an endpoint with the log of what was sent to it."""
         endpoint = endpoint_get(endpoint_id)
         check_if_match(request, endpoint)
@@ -138,7 +138,7 @@ class EndpointPing(ApiView):
     @extend_schema(
         operation_id="webhook_endpoints_ping", request=None, responses={202: DeliveryOutput}
     )
-    def post(self, request: Request, endpoint_id: uuid.UUID) -> Response:
+    def post(self, request: OrganisationRequest, endpoint_id: uuid.UUID) -> Response:
         """Send a test message; 409 while the endpoint is disabled."""
         delivery = endpoint_ping(endpoint=endpoint_get(endpoint_id))
         return Response(DeliveryOutput(delivery).data, status=202)
@@ -154,7 +154,7 @@ class EndpointSecret(ApiView):
         request=None,
         responses=EndpointWithSecretOutput,
     )
-    def post(self, request: Request, endpoint_id: uuid.UUID) -> Response:
+    def post(self, request: OrganisationRequest, endpoint_id: uuid.UUID) -> Response:
         """Make a new secret. For 24 hours messages are signed with the old one as well."""
         endpoint = endpoint_rotate_secret(endpoint=endpoint_get(endpoint_id), actor=request.actor)
         return respond(endpoint, EndpointWithSecretOutput(endpoint).data)
@@ -172,7 +172,7 @@ class DeliveryList(_WebhookView):
         ],
         responses=page_of(DeliveryOutput),
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: OrganisationRequest) -> Response:
         """List what was sent, the newest first. Kept for at least 35 days."""
         state = request.query_params.get("state")
         if state is not None and state not in Delivery.State.values:
@@ -189,7 +189,7 @@ class DeliveryView(_WebhookView):
     """One delivery."""
 
     @extend_schema(operation_id="webhook_deliveries_read", responses=DeliveryDetailOutput)
-    def get(self, request: Request, delivery_id: uuid.UUID) -> Response:
+    def get(self, request: OrganisationRequest, delivery_id: uuid.UUID) -> Response:
         """Read one delivery with what was sent and every try."""
         delivery = delivery_get(delivery_id)
         return Response(DeliveryDetailOutput(delivery).data)
@@ -203,7 +203,7 @@ class DeliveryReplay(ApiView):
     @extend_schema(
         operation_id="webhook_deliveries_replay", request=None, responses={202: DeliveryOutput}
     )
-    def post(self, request: Request, delivery_id: uuid.UUID) -> Response:
+    def post(self, request: OrganisationRequest, delivery_id: uuid.UUID) -> Response:
         """Send a message again with the same id; 409 while it is pending or its endpoint disabled."""
         delivery = delivery_replay(delivery=delivery_get(delivery_id))
         return Response(DeliveryOutput(delivery).data, status=202)
