@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -50,10 +51,15 @@ from rootstock.tenancy.scope import current_organisation_id, organisation_scope
 logger = logging.getLogger(__name__)
 
 BATCH = 64
+SMALLEST_BATCH = 8
+# Batches in a worker process that models work on at once: one runs, one is ready to run. More would
+# only wait in the inference process until their time is up.
+SLOTS = 2
 # A document that was there this often when a worker died goes alone; after more it is given up.
 SUSPECT_ATTEMPTS = 3
 MAX_ATTEMPTS = 6
 RETRY = timedelta(seconds=3)
+BUSY = timedelta(seconds=1)
 # A second topic needs this probability; the most probable one is always kept.
 SECOND_TOPIC = 0.35
 
@@ -96,14 +102,41 @@ class PreparedBatch:
     retry_at: datetime | None = None
 
 
+class _Pace:
+    """How much is asked of the models at once: less after it took too long, more when it goes well."""
+
+    def __init__(self) -> None:
+        self.slots = threading.BoundedSemaphore(SLOTS)
+        self.batch = BATCH
+
+    def slow_down(self) -> None:
+        self.batch = max(SMALLEST_BATCH, self.batch // 2)
+
+    def speed_up(self) -> None:
+        self.batch = min(BATCH, self.batch + SMALLEST_BATCH)
+
+
+_pace = _Pace()
+
+
 def batch_prepare(*, organisation_id: uuid.UUID | str) -> PreparedBatch:
     """Claim, read and classify the next documents of an organisation. Call outside a transaction.
 
-    When nobody answers for a model the documents are put back and the batch says when to try again.
+    When nobody answers for a model the documents are put back and the batch says when to try again;
+    so it does when this process is working on enough batches already.
     """
+    if not _pace.slots.acquire(blocking=False):
+        return PreparedBatch([], {}, retry_at=timezone.now() + BUSY)
+    try:
+        return _prepare(organisation_id)
+    finally:
+        _pace.slots.release()
+
+
+def _prepare(organisation_id: uuid.UUID | str) -> PreparedBatch:
     with organisation_scope(organisation_id):
-        claimed = _claim()
-        if len(claimed) == BATCH:
+        claimed = _claim(_pace.batch)
+        if len(claimed) == _pace.batch:
             # There are probably more: let another worker read them while this one classifies.
             scoring_request()
         targets = targets_resolve() if claimed else {}
@@ -125,10 +158,12 @@ def batch_prepare(*, organisation_id: uuid.UUID | str) -> PreparedBatch:
     try:
         _classify(waiting, targets)
     except (InferenceUnavailable, ModelUnusable) as error:
-        logger.warning("documents stay pending: %s", error)
+        logger.warning("%d documents stay pending: %s", len(claimed), error)
+        _pace.slow_down()
         with organisation_scope(organisation_id):
             _release(claimed)
         return PreparedBatch([], {}, retry_at=timezone.now() + RETRY)
+    _pace.speed_up()
     for outcome in outcomes:
         if outcome.status == Document.Status.SCORED:
             outcome.models_used = _models_used(targets, outcome.reading.language)
@@ -221,13 +256,13 @@ _CLAIM = """
 """
 
 
-def _claim() -> list[Claimed]:
+def _claim(size: int) -> list[Claimed]:
     """Up to a batch of waiting documents; one that a worker may have died of comes alone.
 
     A worker that takes longer than a message's lease is taken for dead, and others may claim them.
     """
     with connection.cursor() as cursor:
-        for attempts, limit in ((f"< {SUSPECT_ATTEMPTS}", BATCH), (f">= {SUSPECT_ATTEMPTS}", 1)):
+        for attempts, limit in ((f"< {SUSPECT_ATTEMPTS}", size), (f">= {SUSPECT_ATTEMPTS}", 1)):
             cursor.execute(
                 _CLAIM.format(attempts=attempts), [limit, settings.ROOTSTOCK_LEASE_SECONDS]
             )
