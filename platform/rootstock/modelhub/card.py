@@ -19,4 +19,5 @@ def card_html(markdown: str) -> SafeString:
             token.tag = f"h{min(6, int(token.tag[1]) + 1)}"
         elif token.type == "table_open":
             token.attrSet("class", "table")
-    return mark_safe(_MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {}))  # noqa: S308 - escaped by markdown-it
+    html: str = _MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {})
+    return mark_safe(html)  # noqa: S308 - escaped by markdown-it

@@ -64,6 +64,7 @@ def execute_run(
     if run is None:
         return {}
     follower = _Follower(run, on_progress)
+    stops: tuple[type[BaseException], ...] = (Cancelled, *cancelled_by)
     try:
         artifact_path, peak = _train(run, follower)
         reports = _evaluate(run, artifact_path, follower)
@@ -72,7 +73,7 @@ def execute_run(
     except TrainingFailed as error:
         _end(run, TrainingRun.State.FAILED, follower, code=error.code, message=str(error))
         raise
-    except (Cancelled, *cancelled_by):
+    except stops:
         _end(run, TrainingRun.State.CANCELLED, follower)
         raise
     finally:
@@ -100,12 +101,12 @@ def training_run_now(run: TrainingRun, on_progress: OnProgress | None = None) ->
                 on_progress(fraction, phase, message)
 
         result = execute_run(
-            organisation_id=run.organisation_id,
+            organisation_id=_organisation(run),
             run_id=run.pk,
             on_progress=show,
             cancelled_by=(KeyboardInterrupt,),
         )
-    with organisation_scope(run.organisation_id):
+    with organisation_scope(_organisation(run)):
         return ModelVersion.objects.get(pk=result["version"])
 
 
@@ -185,7 +186,7 @@ class _Follower:
             )
 
     def _store(self) -> None:
-        with organisation_scope(self.run.organisation_id):
+        with organisation_scope(_organisation(self.run)):
             state = TrainingRun.objects.values_list("state", flat=True).get(pk=self.run.pk)
             if state != TrainingRun.State.RUNNING:
                 raise Cancelled
@@ -204,6 +205,11 @@ class _Follower:
         self._on_progress(self._fraction, PHASES[self._phase][0], self._message)
 
 
+def _organisation(run: TrainingRun) -> uuid.UUID:
+    """The run's organisation; every row has one, whatever the type of the column's default says."""
+    return uuid.UUID(str(run.organisation_id))
+
+
 def _begin(organisation_id: uuid.UUID, run_id: uuid.UUID) -> TrainingRun | None:
     with organisation_scope(organisation_id):
         run = (
@@ -219,7 +225,7 @@ def _begin(organisation_id: uuid.UUID, run_id: uuid.UUID) -> TrainingRun | None:
 
 def _train(run: TrainingRun, follower: _Follower) -> tuple[str, int]:
     """The stored path of the saved artefact, and the peak memory of the process in MB."""
-    path = relative_path(run.organisation_id, "versions", str(run.pk))
+    path = relative_path(_organisation(run), "versions", str(run.pk))
     target = absolute_path(path)
     try:
         Artifact.open(target)
@@ -270,7 +276,7 @@ def _evaluate(run: TrainingRun, artifact_path: str, follower: _Follower) -> dict
 def _finish(
     run: TrainingRun, artifact_path: str, reports: dict[str, Any], peak: int, log: str
 ) -> dict[str, Any]:
-    with organisation_scope(run.organisation_id):
+    with organisation_scope(_organisation(run)):
         version = version_register(
             name=run.name,
             artifact_path=artifact_path,
@@ -287,5 +293,5 @@ def _finish(
 def _end(
     run: TrainingRun, state: str, follower: _Follower, *, code: str = "", message: str = ""
 ) -> None:
-    with organisation_scope(run.organisation_id):
+    with organisation_scope(_organisation(run)):
         run_ended(run=run, state=state, error_code=code, error=message, log=follower.log())

@@ -52,7 +52,10 @@ def example_counts(datasets: list[Dataset]) -> dict[uuid.UUID, dict[str, int]]:
             labels=Count("label", distinct=True, filter=~Q(label="")),
         )
     )
-    return {row.pop("dataset_id"): row for row in rows}
+    return {
+        row["dataset_id"]: {name: row[name] for name in ("total", "labelled", "labels")}
+        for row in rows
+    }
 
 
 def example_list(
@@ -94,7 +97,7 @@ def best_figures(runs: list[TrainingRun]) -> dict[uuid.UUID, float]:
     best: dict[uuid.UUID, float] = {}
     points = TrainingPoint.objects.filter(run__in=runs, metrics__isnull=False)
     for run_id, metrics in points.values_list("run_id", "metrics"):
-        value = metrics.get("macro_f1")
+        value = (metrics or {}).get("macro_f1")
         if value is not None:
             best[run_id] = max(value, best.get(run_id, 0.0))
     return best
@@ -102,7 +105,8 @@ def best_figures(runs: list[TrainingRun]) -> dict[uuid.UUID, float]:
 
 def run_curve(run: TrainingRun) -> list[dict[str, Any]]:
     """The points of a run's curve, in order."""
-    return list(run.points.order_by("step", "id").values("step", "epoch", "loss", "metrics"))
+    points = run.points.order_by("step", "id").values("step", "epoch", "loss", "metrics")
+    return [dict(point) for point in points]
 
 
 def version_list() -> QuerySet[ModelVersion]:

@@ -36,6 +36,8 @@ type RunEvent = Run & { points?: Point[] };
 
 const ENDED = new Set(["succeeded", "failed", "cancelled"]);
 const LOG_EVERY = 3_000;
+// A curve that grows every second is easier to read when its axes do not move; the name of the axis needs room.
+const GROWING = { animation: false, grid: { left: 8, right: 16, top: 28, bottom: 28, containLabel: true } };
 
 const data = pageData<RunData>("run-data");
 
@@ -61,6 +63,7 @@ function start({ lastEventId, run, curve, phases }: RunData): void {
       rows,
       says,
       option: (c) => ({
+        ...GROWING,
         xAxis: { type: "value", name: t("Step"), nameLocation: "middle", nameGap: 24, minInterval: 1, max: "dataMax" },
         yAxis: { type: "value", scale: true },
         series: [{ type: "line", name: t("Training loss"), data: rows, color: c.accent, showSymbol: rows.length < 2 }],
@@ -86,6 +89,7 @@ function start({ lastEventId, run, curve, phases }: RunData): void {
       ]),
       says,
       option: (c) => ({
+        ...GROWING,
         legend: { top: 0, right: 0 },
         xAxis: { type: "value", name: t("Epoch"), nameLocation: "middle", nameGap: 24, minInterval: 1, min: 0 },
         yAxis: { type: "value", scale: true, max: 1, axisLabel: { formatter: (value: number) => formatPercent(value) } },

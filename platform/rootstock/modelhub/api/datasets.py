@@ -12,7 +12,6 @@ from django.core.files.uploadedfile import UploadedFile
 from django.http import Http404
 from drf_spectacular.utils import extend_schema
 from rest_framework.parsers import MultiPartParser
-from rest_framework.request import Request
 from rest_framework.response import Response
 
 from rootstock.common.api import (
@@ -30,6 +29,7 @@ from rootstock.modelhub.api import serializers
 from rootstock.modelhub.models import Dataset, DatasetExample, Snapshot
 from rootstock.outbox.idempotency import IDEMPOTENCY_KEY, idempotent
 from rootstock.tenancy.permissions import Permission
+from rootstock.tenancy.requests import OrganisationRequest
 
 MAX_UPLOAD_BYTES = 64 * 2**20
 
@@ -67,7 +67,7 @@ class DatasetList(ModelsView):
         parameters=PAGE_PARAMETERS,
         responses=page_of(serializers.DatasetOutput),
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: OrganisationRequest) -> Response:
         """List the data sets, the newest first."""
         return paginate(self, request, selectors.dataset_list(), serializers.DatasetOutput)
 
@@ -78,7 +78,7 @@ class DatasetList(ModelsView):
         responses={201: serializers.DatasetDetailOutput},
     )
     @idempotent
-    def post(self, request: Request) -> Response:
+    def post(self, request: OrganisationRequest) -> Response:
         """Make an empty data set; 409 when the name is taken."""
         data = valid(serializers.DatasetInput(data=request.data))
         dataset = services.dataset_create(actor=request.actor, **data)
@@ -96,7 +96,7 @@ class DatasetView(ModelsView):
         return dataset
 
     @extend_schema(operation_id="datasets_read", responses=serializers.DatasetDetailOutput)
-    def get(self, request: Request, dataset_id: uuid.UUID) -> Response:
+    def get(self, request: OrganisationRequest, dataset_id: uuid.UUID) -> Response:
         """Read a data set with the distribution of its labels."""
         dataset = self.dataset(dataset_id)
         return respond(dataset, serializers.DatasetDetailOutput(dataset).data)
@@ -107,7 +107,7 @@ class DatasetView(ModelsView):
         request=serializers.DatasetChange,
         responses=serializers.DatasetDetailOutput,
     )
-    def patch(self, request: Request, dataset_id: uuid.UUID) -> Response:
+    def patch(self, request: OrganisationRequest, dataset_id: uuid.UUID) -> Response:
         """Change what is given."""
         data = valid(serializers.DatasetChange(data=request.data))
         dataset = self.dataset(dataset_id, lock=True)
@@ -116,7 +116,7 @@ class DatasetView(ModelsView):
         return respond(dataset, serializers.DatasetDetailOutput(dataset).data)
 
     @extend_schema(operation_id="datasets_delete", parameters=[IF_MATCH], responses={204: None})
-    def delete(self, request: Request, dataset_id: uuid.UUID) -> Response:
+    def delete(self, request: OrganisationRequest, dataset_id: uuid.UUID) -> Response:
         """Delete a data set with its examples; 409 when a run or version was made from it."""
         dataset = self.dataset(dataset_id, lock=True)
         check_if_match(request, dataset)
@@ -134,7 +134,7 @@ class ExampleList(DatasetView):
         parameters=[serializers.ExampleQuery, *PAGE_PARAMETERS],
         responses=page_of(serializers.ExampleOutput),
     )
-    def get(self, request: Request, dataset_id: uuid.UUID) -> Response:
+    def get(self, request: OrganisationRequest, dataset_id: uuid.UUID) -> Response:
         """List the examples, the newest first."""
         query = valid(serializers.ExampleQuery(data=request.query_params.dict()))
         rows = selectors.example_list(self.dataset(dataset_id), **query)
@@ -147,7 +147,7 @@ class ExampleList(DatasetView):
         responses={200: serializers.AddResultOutput},
     )
     @idempotent
-    def post(self, request: Request, dataset_id: uuid.UUID) -> Response:
+    def post(self, request: OrganisationRequest, dataset_id: uuid.UUID) -> Response:
         """Add up to 1,000 examples, all or none. Texts that are there already are left as they are."""
         data = valid(serializers.ExamplesInput(data=request.data))
         result = services.examples_add(
@@ -175,7 +175,9 @@ class ExampleView(ModelsView):
         return respond(example, serializers.ExampleDetailOutput(example).data)
 
     @extend_schema(operation_id="examples_read", responses=serializers.ExampleDetailOutput)
-    def get(self, request: Request, dataset_id: uuid.UUID, example_id: uuid.UUID) -> Response:
+    def get(
+        self, request: OrganisationRequest, dataset_id: uuid.UUID, example_id: uuid.UUID
+    ) -> Response:
         """Read an example with the history of its label."""
         return self._respond(self._example(dataset_id, example_id))
 
@@ -185,7 +187,9 @@ class ExampleView(ModelsView):
         request=serializers.RelabelInput,
         responses=serializers.ExampleDetailOutput,
     )
-    def patch(self, request: Request, dataset_id: uuid.UUID, example_id: uuid.UUID) -> Response:
+    def patch(
+        self, request: OrganisationRequest, dataset_id: uuid.UUID, example_id: uuid.UUID
+    ) -> Response:
         """Give it another label; the old one stays in its history."""
         data = valid(serializers.RelabelInput(data=request.data))
         example = self._example(dataset_id, example_id)
@@ -194,7 +198,9 @@ class ExampleView(ModelsView):
         return self._respond(example)
 
     @extend_schema(operation_id="examples_delete", parameters=[IF_MATCH], responses={204: None})
-    def delete(self, request: Request, dataset_id: uuid.UUID, example_id: uuid.UUID) -> Response:
+    def delete(
+        self, request: OrganisationRequest, dataset_id: uuid.UUID, example_id: uuid.UUID
+    ) -> Response:
         """Remove it; snapshots that hold it are not changed."""
         example = self._example(dataset_id, example_id)
         check_if_match(request, example)
@@ -213,7 +219,7 @@ class Upload(DatasetView):
         request={"multipart/form-data": serializers.UploadInput},
         responses={200: serializers.ImportReportOutput},
     )
-    def post(self, request: Request, dataset_id: uuid.UUID) -> Response:
+    def post(self, request: OrganisationRequest, dataset_id: uuid.UUID) -> Response:
         """Import a CSV, JSONL or Parquet file of at most 64 MB: good rows are kept, bad rows are named by line."""
         data = valid(serializers.UploadInput(data=request.data))
         report = import_upload(
@@ -225,7 +231,9 @@ class Upload(DatasetView):
         return Response(serializers.ImportReportOutput(asdict(report)).data)
 
 
-def import_upload(dataset: Dataset, upload: UploadedFile, **options: Any) -> services.ImportReport:
+def import_upload(
+    dataset: Dataset, upload: UploadedFile[Any], **options: Any
+) -> services.ImportReport:
     """Put an uploaded file where the importer can read it, and import it.
 
     Raises:
@@ -254,7 +262,7 @@ class SnapshotList(ModelsView):
         parameters=[serializers.SnapshotQuery, *PAGE_PARAMETERS],
         responses=page_of(serializers.SnapshotOutput),
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: OrganisationRequest) -> Response:
         """List the snapshots, the newest first."""
         query = valid(serializers.SnapshotQuery(data=request.query_params.dict()))
         rows = selectors.snapshot_list().filter(
@@ -269,7 +277,7 @@ class SnapshotList(ModelsView):
         responses={201: serializers.SnapshotOutput},
     )
     @idempotent
-    def post(self, request: Request) -> Response:
+    def post(self, request: OrganisationRequest) -> Response:
         """Freeze and split a data set; unchanged data gives the snapshot that is already there."""
         data = valid(serializers.SnapshotInput(data=request.data))
         dataset = found(selectors.dataset_list().filter(pk=data.pop("dataset")).first())
@@ -281,7 +289,7 @@ class SnapshotView(ModelsView):
     """One snapshot."""
 
     @extend_schema(operation_id="snapshots_read", responses=serializers.SnapshotOutput)
-    def get(self, request: Request, snapshot_id: uuid.UUID) -> Response:
+    def get(self, request: OrganisationRequest, snapshot_id: uuid.UUID) -> Response:
         """Read a snapshot."""
         snapshot: Snapshot = found(selectors.snapshot_list().filter(pk=snapshot_id).first())
         return respond(snapshot, serializers.SnapshotOutput(snapshot).data)

@@ -44,6 +44,7 @@ class DatasetDetailOutput(DatasetOutput):
 
     examples = serializers.SerializerMethodField()
     labels = serializers.SerializerMethodField()
+    _counted: tuple[Any, dict[str, int]] | None = None
 
     class Meta(DatasetOutput.Meta):
         fields = [*DatasetOutput.Meta.fields, "examples", "labels"]
@@ -59,10 +60,10 @@ class DatasetDetailOutput(DatasetOutput):
         return self._distribution(row)
 
     def _distribution(self, row: Dataset) -> dict[str, int]:
-        cache: dict[Any, dict[str, int]] = self.context.setdefault("distributions", {})
-        if row.pk not in cache:
-            cache[row.pk] = selectors.label_distribution(row)
-        return cache[row.pk]
+        # Both fields ask; one query answers.
+        if self._counted is None or self._counted[0] != row.pk:
+            self._counted = (row.pk, selectors.label_distribution(row))
+        return self._counted[1]
 
 
 class DatasetInput(serializers.Serializer[Any]):
@@ -112,8 +113,8 @@ class ExampleInput(serializers.Serializer[Any]):
     """A text to add."""
 
     text = serializers.CharField(max_length=MAX_TEXT_CHARACTERS, trim_whitespace=False)
-    label = serializers.CharField(max_length=MAX_LABEL_CHARACTERS, allow_blank=True, default="")
-    source = serializers.CharField(max_length=120, allow_blank=True, default="")
+    label = serializers.CharField(max_length=MAX_LABEL_CHARACTERS, allow_blank=True, default="")  # type: ignore[assignment]
+    source = serializers.CharField(max_length=120, allow_blank=True, default="")  # type: ignore[assignment]
 
 
 class ExamplesInput(serializers.Serializer[Any]):
@@ -143,7 +144,7 @@ class AddResultOutput(serializers.Serializer[Any]):
 class RelabelInput(serializers.Serializer[Any]):
     """The new label; empty takes it away."""
 
-    label = serializers.CharField(max_length=MAX_LABEL_CHARACTERS, allow_blank=True)
+    label = serializers.CharField(max_length=MAX_LABEL_CHARACTERS, allow_blank=True)  # type: ignore[assignment]
 
 
 class ExampleQuery(serializers.Serializer[Any]):
@@ -152,7 +153,7 @@ class ExampleQuery(serializers.Serializer[Any]):
     search = serializers.CharField(
         required=False, allow_blank=True, max_length=200, help_text="Part of the text."
     )
-    label = serializers.CharField(
+    label = serializers.CharField(  # type: ignore[assignment]
         required=False,
         allow_blank=True,
         max_length=MAX_LABEL_CHARACTERS,
@@ -290,7 +291,7 @@ class RunInput(serializers.Serializer[Any]):
         max_length=120,
         help_text='The series of versions that the result joins, such as "finance.sentiment".',
     )
-    parent = serializers.UUIDField(
+    parent = serializers.UUIDField(  # type: ignore[assignment]
         required=False,
         allow_null=True,
         default=None,
@@ -311,7 +312,7 @@ class RunOutput(serializers.ModelSerializer[TrainingRun]):
 
     snapshot = serializers.UUIDField(source="snapshot_id")
     dataset = serializers.UUIDField(source="snapshot.dataset_id")
-    parent = serializers.UUIDField(source="parent_id", allow_null=True)
+    parent = serializers.UUIDField(source="parent_id", allow_null=True)  # type: ignore[assignment]
     job = serializers.UUIDField(source="job_id", allow_null=True)
     state = serializers.ChoiceField(TrainingRun.State.values, source="current_state")
     error = serializers.CharField(source="current_error")
@@ -360,11 +361,11 @@ class RunDetailOutput(RunOutput):
 class VersionOutput(serializers.ModelSerializer[ModelVersion]):
     """A trained model that can be deployed."""
 
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
     labels = serializers.ListField(child=serializers.CharField())
     languages = serializers.ListField(child=serializers.CharField())
     metrics = serializers.SerializerMethodField()
-    parent = serializers.UUIDField(source="parent_id", allow_null=True)
+    parent = serializers.UUIDField(source="parent_id", allow_null=True)  # type: ignore[assignment]
     snapshot = serializers.UUIDField(source="snapshot_id", allow_null=True)
     run = serializers.UUIDField(source="run_id", allow_null=True)
     actor = serializers.CharField(source="actor_label")
@@ -486,4 +487,4 @@ class PredictionQuery(serializers.Serializer[Any]):
     version = serializers.UUIDField(required=False)
     subject_type = serializers.CharField(required=False, max_length=40)
     subject_id = serializers.UUIDField(required=False)
-    label = serializers.CharField(required=False, max_length=MAX_LABEL_CHARACTERS)
+    label = serializers.CharField(required=False, max_length=MAX_LABEL_CHARACTERS)  # type: ignore[assignment]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 
 from drf_spectacular.utils import extend_schema
-from rest_framework.request import Request
 from rest_framework.response import Response
 
 from rootstock.common.api import PAGE_PARAMETERS, page_of, paginate, respond
@@ -14,6 +13,7 @@ from rootstock.modelhub.api import serializers
 from rootstock.modelhub.api.datasets import ModelsView, found, valid
 from rootstock.modelhub.models import TrainingRun
 from rootstock.outbox.idempotency import IDEMPOTENCY_KEY, idempotent
+from rootstock.tenancy.requests import OrganisationRequest
 
 
 class RunList(ModelsView):
@@ -24,7 +24,7 @@ class RunList(ModelsView):
         parameters=[serializers.RunQuery, *PAGE_PARAMETERS],
         responses=page_of(serializers.RunOutput),
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: OrganisationRequest) -> Response:
         """List the training runs, the newest first."""
         query = valid(serializers.RunQuery(data=request.query_params.dict()))
         return paginate(self, request, selectors.run_list(**query), serializers.RunOutput)
@@ -36,7 +36,7 @@ class RunList(ModelsView):
         responses={201: serializers.RunDetailOutput},
     )
     @idempotent
-    def post(self, request: Request) -> Response:
+    def post(self, request: OrganisationRequest) -> Response:
         """Start a training run on a snapshot; it becomes the next version of `name`."""
         data = valid(serializers.RunInput(data=request.data))
         snapshot = found(selectors.snapshot_list().filter(pk=data["snapshot"]).first())
@@ -62,7 +62,7 @@ class RunView(ModelsView):
         return run
 
     @extend_schema(operation_id="runs_read", responses=serializers.RunDetailOutput)
-    def get(self, request: Request, run_id: uuid.UUID) -> Response:
+    def get(self, request: OrganisationRequest, run_id: uuid.UUID) -> Response:
         """Read a run with its curve and the end of its log."""
         run = self.run(run_id)
         return respond(run, serializers.RunDetailOutput(run).data)
@@ -74,7 +74,7 @@ class RunCancel(RunView):
     http_method_names = ["post"]
 
     @extend_schema(operation_id="runs_cancel", request=None, responses={202: serializers.RunOutput})
-    def post(self, request: Request, run_id: uuid.UUID) -> Response:
+    def post(self, request: OrganisationRequest, run_id: uuid.UUID) -> Response:
         """Ask a run to stop: a queued one ends at once, a running one within seconds; 409 when it has ended."""
         services.training_cancel(run=self.run(run_id), actor=request.actor)
         run = self.run(run_id)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 
 from drf_spectacular.utils import extend_schema
-from rest_framework.request import Request
 from rest_framework.response import Response
 
 from rootstock.common.api import (
@@ -21,6 +20,7 @@ from rootstock.modelhub.api import serializers
 from rootstock.modelhub.api.datasets import ModelsView, found, valid
 from rootstock.modelhub.models import Deployment, ModelVersion
 from rootstock.outbox.idempotency import IDEMPOTENCY_KEY, idempotent
+from rootstock.tenancy.requests import OrganisationRequest
 
 
 class VersionList(ModelsView):
@@ -31,7 +31,7 @@ class VersionList(ModelsView):
         parameters=[serializers.VersionQuery, *PAGE_PARAMETERS],
         responses=page_of(serializers.VersionOutput),
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: OrganisationRequest) -> Response:
         """List the versions, the newest first."""
         query = valid(serializers.VersionQuery(data=request.query_params.dict()))
         rows = selectors.version_list().filter(**query)
@@ -47,7 +47,7 @@ class VersionView(ModelsView):
         return version
 
     @extend_schema(operation_id="versions_read", responses=serializers.VersionDetailOutput)
-    def get(self, request: Request, version_id: uuid.UUID) -> Response:
+    def get(self, request: OrganisationRequest, version_id: uuid.UUID) -> Response:
         """Read a version with its evaluation reports."""
         version = self.version(version_id)
         return respond(version, serializers.VersionDetailOutput(version).data)
@@ -57,7 +57,7 @@ class VersionCard(VersionView):
     """The card of a version."""
 
     @extend_schema(operation_id="versions_card", responses=serializers.VersionCardOutput)
-    def get(self, request: Request, version_id: uuid.UUID) -> Response:
+    def get(self, request: OrganisationRequest, version_id: uuid.UUID) -> Response:
         """Read the model card, Markdown."""
         version = self.version(version_id)
         return respond(version, serializers.VersionCardOutput(version).data)
@@ -71,7 +71,7 @@ class DeploymentList(ModelsView):
         parameters=PAGE_PARAMETERS,
         responses=page_of(serializers.DeploymentOutput),
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: OrganisationRequest) -> Response:
         """List the deployments by name."""
         rows = selectors.deployment_list()
         return paginate(self, request, rows, serializers.DeploymentOutput, ordering="name")
@@ -86,7 +86,7 @@ class DeploymentView(ModelsView):
         return deployment
 
     @extend_schema(operation_id="deployments_read", responses=serializers.DeploymentOutput)
-    def get(self, request: Request, name: str) -> Response:
+    def get(self, request: OrganisationRequest, name: str) -> Response:
         """Read a deployment and its current version."""
         deployment = self.deployment(name)
         return respond(deployment, serializers.DeploymentOutput(deployment).data)
@@ -104,7 +104,7 @@ class DeploymentPromote(DeploymentView):
         responses={200: serializers.DeploymentOutput},
     )
     @idempotent
-    def post(self, request: Request, name: str) -> Response:
+    def post(self, request: OrganisationRequest, name: str) -> Response:
         """Let a version answer for this deployment, which is made if it is new; 409 names the checks that failed."""
         data = valid(serializers.PromotionInput(data=request.data))
         current = selectors.deployment_get(name)
@@ -128,7 +128,7 @@ class DeploymentRollback(DeploymentView):
         responses={200: serializers.DeploymentOutput},
     )
     @idempotent
-    def post(self, request: Request, name: str) -> Response:
+    def post(self, request: OrganisationRequest, name: str) -> Response:
         """Go back to the version before the current one; 409 when there is none."""
         data = valid(serializers.RollbackInput(data=request.data))
         deployment = self.deployment(name)
@@ -146,7 +146,7 @@ class DeploymentHistory(DeploymentView):
         parameters=PAGE_PARAMETERS,
         responses=page_of(serializers.DeploymentChangeOutput),
     )
-    def get(self, request: Request, name: str) -> Response:
+    def get(self, request: OrganisationRequest, name: str) -> Response:
         """List promotions and roll-backs, the newest first."""
         rows = selectors.deployment_history(self.deployment(name))
         return paginate(
@@ -166,7 +166,7 @@ class PredictionList(ModelsView):
         parameters=[serializers.PredictionQuery, *PAGE_PARAMETERS],
         responses=page_of(serializers.PredictionOutput),
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: OrganisationRequest) -> Response:
         """List what the deployed versions have said, the newest first."""
         query = valid(serializers.PredictionQuery(data=request.query_params.dict()))
         rows = selectors.prediction_list(**query)

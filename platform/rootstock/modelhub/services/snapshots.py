@@ -20,6 +20,7 @@ from rootstock.modelhub.errors import ModelhubError
 from rootstock.modelhub.models import Dataset, DatasetExample, Snapshot, Split
 from rootstock.modelhub.services.events import authored, record
 from rootstock.modelhub.storage import absolute_path, relative_path
+from rootstock.tenancy.scope import current_organisation_id
 
 DEFAULT_SEED = 13
 
@@ -77,7 +78,7 @@ def snapshot_create(
     if existing is not None:
         return existing
 
-    path = relative_path(dataset.organisation_id, "snapshots", content_hash)
+    path = relative_path(current_organisation_id(), "snapshots", content_hash)
     if not absolute_path(path).is_dir():
         _write(dataset, split_of, absolute_path(path))
     last = Snapshot.objects.filter(dataset=dataset).aggregate(last=Max("number"))["last"] or 0

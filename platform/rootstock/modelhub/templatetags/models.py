@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from django import template
 from django.utils.translation import gettext, gettext_lazy
-from django.utils.translation import ngettext as _n
-
-from rootstock.modelhub.models import Split
 
 register = template.Library()
 
@@ -25,21 +22,9 @@ def check_name(check: str) -> str:
 
 
 @register.simple_tag
-def part_name(part: str) -> str:
-    """A part of a snapshot in words."""
-    return str(Split(part).label) if part in Split.values else part
-
-
-@register.simple_tag
 def translate_text(text: str) -> str:
     """A stored English sentence in the page's language, where it is a known one."""
     return gettext(text) if text else ""
-
-
-@register.filter
-def total(counts: dict[str, int]) -> int:
-    """The sum of the counts."""
-    return sum(counts.values())
 
 
 @register.filter
@@ -49,7 +34,7 @@ def duration(seconds: float | None) -> str:
         return "—"
     whole = round(seconds)
     if whole < 60:
-        return _n("%(n)d s", "%(n)d s", whole) % {"n": whole}
+        return gettext("%(n)d s") % {"n": whole}
     if whole < 3600:
         return gettext("%(m)d min %(s)d s") % {"m": whole // 60, "s": whole % 60}
     return gettext("%(h)d h %(m)d min") % {"h": whole // 3600, "m": whole % 3600 // 60}

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from rootstock.common.problems import Problem
 from rootstock.modelhub import selectors, services
-from rootstock.modelhub.models import TrainingRun
+from rootstock.modelhub.models import Split, TrainingRun
 from rootstock.modelhub.runs import PHASES
 from rootstock.realtime.selectors import stream_head
 from rootstock.tenancy.pages import requires
@@ -74,7 +74,13 @@ def run(request: PageRequest, run_id: uuid.UUID) -> HttpResponse:
         "data": data,
         "phase": data["phases"].get(current.phase, ""),  # type: ignore[attr-defined]
         "duration": _duration(current),
-        "options": sorted(current.config.items()),
+        "options": [
+            (name, ", ".join(value) if isinstance(value, list) else value)
+            for name, value in sorted(current.config.items())
+        ],
+        "parts": [
+            (part.label, sum(current.snapshot.label_counts[part].values())) for part in Split
+        ],
         "may_write": Permission.MODELS_WRITE in request.granted,
     }
     return render(request, "modelhub/run.html", context)
