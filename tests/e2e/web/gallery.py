@@ -308,8 +308,19 @@ gallery_patterns = (
     ],
     "gallery",
 )
+account_patterns = (
+    [
+        path("account/", empty, name="profile"),
+        path("organisation/switch/", empty, name="switch"),
+        path("sign-out/", empty, name="sign-out"),
+        path("settings/people/", empty, name="people"),
+        path("settings/keys/", empty, name="keys"),
+    ],
+    "accounts",
+)
 urlpatterns = [
     path("", include(gallery_patterns)),
+    path("", include(account_patterns)),
     path("sign-in/", sign_in),
     path("broken/", broken),
     path("api/v1/jobs/", jobs),

@@ -91,6 +91,22 @@ def test_the_question_mark_shows_the_keys(open_page: Open) -> None:
     assert not help_dialog.is_visible()
 
 
+def test_a_page_adds_its_own_keys_to_the_help(open_page: Open) -> None:
+    page = open_page("/components/")
+    page.keyboard.press("?")
+    assert "Pause the stream" in page.locator("#keyboard-help").inner_text()
+
+
+def test_the_organisation_is_switched_in_the_bar(open_page: Open) -> None:
+    page = open_page("/")
+    page.get_by_role("button", name="Organisation: Acme Bank. Switch").click()
+    other = page.get_by_role("menuitemradio", name="North Harbour Asset Management")
+    assert other.get_attribute("aria-checked") == "false"
+    with page.expect_request("**/organisation/switch/") as sent:
+        other.click()
+    assert "organisation=1" in sent.value.post_data
+
+
 def test_a_list_is_walked_and_ticked_by_keyboard(open_page: Open) -> None:
     page = open_page("/components/")
     bar = page.locator("[data-selection=headline-list]")
