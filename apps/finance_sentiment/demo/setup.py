@@ -44,7 +44,7 @@ SLUG = "acme-bank"
 EMAIL = "demo@rootstock.example"
 SCOPES = (Permission.FINANCE_READ, Permission.FINANCE_WRITE)
 # Enough for a few hundred short headlines on two cores within a minute.
-TRAINING = {"epochs": 4, "batch_size": 16, "max_length": 48, "languages": ["en"]}
+TRAINING = {"epochs": 6, "batch_size": 16, "max_length": 48, "languages": ["en"]}
 LANGUAGES = {"en": "English", "zh": "Chinese"}
 _QUESTIONS: dict[str, tuple[str, Callable[[Headline], str]]] = {
     SENTIMENT: ("Headlines: sentiment", lambda headline: headline.label),
