@@ -7,43 +7,21 @@ import os
 import re
 import shutil
 import subprocess
-import threading
 from collections.abc import Iterator
 from pathlib import Path
-from socketserver import ThreadingMixIn
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import pytest
-from django.core.handlers.wsgi import WSGIHandler
-from django.db import connections
+
+from tests.live_server import live_server
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "api.md").read_text()
 EXAMPLES = re.findall(r"^```sh\n(.*?)^```", TEXT, flags=re.S | re.M)
 
 
-class Server(ThreadingMixIn, WSGIServer):
-    daemon_threads = True
-
-    def process_request_thread(self, request, client_address) -> None:
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            connections.close_all()
-
-
-class Quiet(WSGIRequestHandler):
-    def log_message(self, format, *args) -> None:  # noqa: A002
-        """Say nothing."""
-
-
 @pytest.fixture
 def url(live_db) -> Iterator[str]:
-    with make_server("127.0.0.1", 0, WSGIHandler(), Server, Quiet) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with live_server() as address:
+        yield address
 
 
 @pytest.mark.parametrize("command", EXAMPLES, ids=range(len(EXAMPLES)))
