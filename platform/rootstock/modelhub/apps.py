@@ -14,7 +14,8 @@ class ModelhubConfig(AppConfig):
         """Make the event stream and the pages known."""
         from rootstock.realtime.streams import register as register_stream
         from rootstock.tenancy.permissions import Permission
-        from rootstock.web.navigation import Area, Item, register
+        from rootstock.web import overview
+        from rootstock.web.navigation import Action, Area, Item, register, register_action
 
         register_stream("models", permission=Permission.MODELS_READ)
         read = Permission.MODELS_READ
@@ -30,5 +31,26 @@ class ModelhubConfig(AppConfig):
                     Item(_("Deployments"), "modelhub:deployments", read, icon="rocket"),
                 ],
                 order=40,
+            )
+        )
+        register_action(
+            Action(_("New data set"), "modelhub:dataset-new", Permission.MODELS_WRITE, icon="plus")
+        )
+        from rootstock.modelhub.overview import models_numbers, trained_own_model
+
+        overview.register(
+            overview.Panel(
+                "models", _("Models"), "modelhub:deployments", read, models_numbers, order=40
+            )
+        )
+        overview.register_step(
+            overview.Step(
+                "train",
+                _("Train on your own labels"),
+                _("A few hundred labelled texts make a model of your own."),
+                "modelhub:datasets",
+                Permission.MODELS_WRITE,
+                done=trained_own_model,
+                order=20,
             )
         )

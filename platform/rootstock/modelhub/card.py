@@ -19,5 +19,9 @@ def card_html(markdown: str) -> SafeString:
             token.tag = f"h{min(6, int(token.tag[1]) + 1)}"
         elif token.type == "table_open":
             token.attrSet("class", "table")
+        elif token.type in {"th_open", "td_open"} and "style" in token.attrs:
+            # The page's policy forbids inline styles; the only aligned columns of a card are numbers.
+            del token.attrs["style"]
+            token.attrSet("class", "num")
     html: str = _MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {})
     return mark_safe(html)  # noqa: S308 - escaped by markdown-it

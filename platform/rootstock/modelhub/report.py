@@ -61,7 +61,9 @@ def _view(part: Split, report: dict[str, Any]) -> ReportView:
         macro_f1_high=interval.get("high"),
         ece=report.get("ece"),
         labels=[
-            {"label": label, **scores} for label, scores in report.get("per_label", {}).items()
+            {"label": label, **report["per_label"][label]}
+            # JSON in the database keeps no order; the list of labels does.
+            for label in labels or sorted(report.get("per_label", {}))
         ],
         confusion=[
             (label, _cells(row, place))

@@ -76,7 +76,7 @@ def web(live_db: None, artifacts: Path, tmp_path: Path, settings: Any) -> Iterat
         while True:
             assert process.poll() is None, "the web process ended"
             try:
-                urllib.request.urlopen(f"{address}/healthz", timeout=5).close()
+                urllib.request.urlopen(f"{address}/healthz", timeout=5).close()  # noqa: S310
                 break
             except OSError:
                 assert time.monotonic() < deadline, "the web process did not start"

@@ -48,10 +48,8 @@ def page(
     client.force_login(make_user(organisation), backend="django.contrib.auth.backends.ModelBackend")
 
     def get(path: str, data: dict[str, Any] | None = None, *, status: int = 200) -> str:
-        if data is None:
-            response = client.get(path, follow=True)
-        else:
-            response = client.post(path, data, follow=True)
+        ask = client.get if data is None else client.post
+        response = ask(path, data, follow=True)
         assert response.status_code == status, response.content.decode()[:3000]
         return response.content.decode()
 

@@ -229,12 +229,12 @@ def test_classify_asks_once_for_all_and_logs(
 
 
 @pytest.mark.parametrize(
-    ("error", "expected", "retry_after"),
+    ("error", "expected"),
     [
-        (serving.Overloaded("full", retry_after=7), inference.InferenceUnavailable, 7),
-        (serving.InferenceUnavailable("gone"), inference.InferenceUnavailable, 2),
-        (serving.DeadlineExceeded("slow"), inference.InferenceUnavailable, 2),
-        (serving.ModelNotLoaded("damaged", code="model_damaged"), inference.ModelUnusable, None),
+        (serving.Overloaded("full", retry_after=7), (inference.InferenceUnavailable, 7)),
+        (serving.InferenceUnavailable("gone"), (inference.InferenceUnavailable, 2)),
+        (serving.DeadlineExceeded("slow"), (inference.InferenceUnavailable, 2)),
+        (serving.ModelNotLoaded("damaged", code="model_damaged"), (inference.ModelUnusable, None)),
     ],
 )
 def test_what_can_go_wrong_with_inference(
@@ -242,8 +242,7 @@ def test_what_can_go_wrong_with_inference(
     place_artifact,
     monkeypatch: pytest.MonkeyPatch,
     error: Exception,
-    expected: type[Exception],
-    retry_after: float | None,
+    expected: tuple[type[Exception], float | None],
 ) -> None:
     services.version_promote(version=register(place_artifact), actor=ACTOR)
 
@@ -252,6 +251,7 @@ def test_what_can_go_wrong_with_inference(
             raise error
 
     monkeypatch.setattr("rootstock.modelhub.inference._client", lambda _: Client())
-    with pytest.raises(expected) as caught:
+    kind, retry_after = expected
+    with pytest.raises(kind) as caught:
         inference.classify_texts({NAME: ["a"]})
     assert getattr(caught.value, "retry_after", None) == retry_after
