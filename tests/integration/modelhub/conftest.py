@@ -51,6 +51,14 @@ def place_artifact(artifacts: Path, tiny_artifact: Path) -> Callable[[], str]:
 
 
 @pytest.fixture
+def var(tmp_path: Path, settings: Any) -> Path:
+    """An empty directory for what is written at run time."""
+    settings.VAR = tmp_path / "var"
+    settings.VAR.mkdir()
+    return settings.VAR
+
+
+@pytest.fixture
 def loaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The inference process loads everything that is whole; the list says what it was asked for."""
     asked: list[str] = []

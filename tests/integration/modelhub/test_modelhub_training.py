@@ -24,13 +24,6 @@ from rootstock.tenancy.scope import organisation_scope
 
 
 @pytest.fixture
-def var(tmp_path: Path, settings: Any) -> Path:
-    settings.VAR = tmp_path / "var"
-    settings.VAR.mkdir()
-    return settings.VAR
-
-
-@pytest.fixture
 def run(
     live_db: None, organisation: Organisation, artifacts: Path, var: Path, tiny_base: Path
 ) -> TrainingRun:
