@@ -26,7 +26,7 @@ def start(payload: Payload) -> Job | None:
     return services.job_claim(payload["job_id"])
 
 
-@shared_task(name="rootstock.jobs.sweep")
+@shared_task(name="rootstock.jobs.sweep", acks_late=False)
 def sweep() -> None:
     """Take jobs away from workers that have fallen silent."""
     for row in call_lookup("jobs_expired"):

@@ -11,15 +11,14 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal
 
-from celery import current_app
 from django.conf import settings
 from django.db import connection, connections
 from django.db.models.functions import Now
 from django.db.utils import Error as DatabaseError
 from django.utils import timezone
-from kombu.exceptions import ChannelError
 
 from rootstock.common.ids import uuid7
+from rootstock.outbox.broker import queue_depth
 from rootstock.outbox.handlers import (
     Handler,
     Payload,
@@ -29,7 +28,7 @@ from rootstock.outbox.handlers import (
     handling,
 )
 from rootstock.outbox.models import OutboxMessage
-from rootstock.outbox.services import BROKER_ERRORS, publish
+from rootstock.outbox.services import publish
 from rootstock.tenancy.rls import call_lookup
 from rootstock.tenancy.scope import organisation_scope
 
@@ -219,15 +218,3 @@ def sweep() -> int:
                 return sent
             sent += 1
     return sent
-
-
-def queue_depth(name: str) -> int | None:
-    """How many tasks wait in a queue of the broker; None when the broker is away."""
-    try:
-        with current_app.connection_for_write() as broker:
-            return int(broker.default_channel.queue_declare(name, passive=True).message_count)
-    except ChannelError:
-        return 0  # an empty queue does not exist in Redis
-    except BROKER_ERRORS as error:
-        logger.warning("broker away, nothing swept: %s", error)
-        return None

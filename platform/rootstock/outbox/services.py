@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import logging
 import uuid
 from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any
 
-from celery import current_app
 from django.db import connection, transaction
 from django.db.models.functions import Now
 from django.http import Http404
 from django.utils import timezone
-from kombu.exceptions import OperationalError as BrokerError
 from psycopg.types.json import Jsonb
-from redis.exceptions import RedisError
 
 from rootstock.common.ids import uuid7
+from rootstock.outbox.broker import send
 from rootstock.outbox.handlers import handler_get
 from rootstock.outbox.models import OutboxMessage
 from rootstock.tenancy.rls import call_lookup
 from rootstock.tenancy.scope import current_organisation_id
 
-logger = logging.getLogger(__name__)
-
 RUN_TASK = "rootstock.outbox.run"
-BROKER_ERRORS = (BrokerError, RedisError, OSError)
 
 _INSERT = """
     INSERT INTO outbox_outboxmessage (id, created_at, updated_at, organisation_id, topic, payload, queue, coalesce_key,
@@ -96,18 +90,7 @@ def publish_on_commit(message_id: uuid.UUID, queue: str) -> None:
 
 def publish(message_id: uuid.UUID, organisation_id: uuid.UUID, queue: str) -> bool:
     """Send the hint. A broker that is away costs nothing but time: the sweeper sends it again."""
-    try:
-        current_app.send_task(
-            RUN_TASK,
-            args=[str(message_id), str(organisation_id)],
-            queue=queue,
-            retry=False,
-            ignore_result=True,
-        )
-    except BROKER_ERRORS as error:
-        logger.warning("broker away, message %s is left to the sweeper: %s", message_id, error)
-        return False
-    return True
+    return send(RUN_TASK, [str(message_id), str(organisation_id)], queue)
 
 
 def outbox_lag_seconds() -> float:
