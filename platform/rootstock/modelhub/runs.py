@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.utils import timezone
 from django.utils.translation import gettext_noop
 
 from ml_core.registry import Artifact, ArtifactError
@@ -127,9 +128,11 @@ class _Follower:
         self._fraction = 0.0
         self._eta: float | None = None
         self._message = ""
+        self._lines: list[str] = []
 
     def enter(self, phase: str) -> None:
         """Begin a phase that the process does not report itself."""
+        self._note(PHASES[phase][0])
         self._phase, self._fraction = phase, PHASES[phase][1]
         self._eta, self._message = None, ""
         self._store()
@@ -144,8 +147,11 @@ class _Follower:
         self._tell()
 
     def log(self) -> str:
-        """The end of the process's log."""
-        return log_tail(self.directory)
+        """What was done and measured, then the end of what the process wrote itself."""
+        return "\n".join([*self._lines, log_tail(self.directory)]).strip()
+
+    def _note(self, text: str) -> None:
+        self._lines.append(f"{timezone.now():%H:%M:%S} UTC  {text}")
 
     def store_rest(self) -> None:
         """Store the points that came after the last tick."""
@@ -166,6 +172,11 @@ class _Follower:
 
     def _take(self, progress: dict[str, Any]) -> None:
         phase, step, total = progress["phase"], progress["step"], progress["total_steps"]
+        if phase != self._phase and phase not in {"train", "evaluate"}:
+            self._note(PHASES[phase][0])
+        if progress["metrics"]:
+            figures = "  ".join(f"{key} {value:.4f}" for key, value in progress["metrics"].items())
+            self._note(f"epoch {progress['epoch']:g}: {figures}")
         self._phase = phase
         self._fraction = PHASES[phase][1]
         if phase in {"train", "evaluate"} and total:

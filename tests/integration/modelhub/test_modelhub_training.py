@@ -64,6 +64,8 @@ def test_a_run_learns_and_becomes_a_version(run: TrainingRun, artifacts: Path, v
     after = reload(run)
     assert (after.state, after.fraction, after.attempts) == ("succeeded", 1.0, 1)
     assert after.peak_memory_mb > 50
+    assert "epoch 1: " in after.log
+    assert "Evaluate on the test part" in after.log
     with organisation_scope(run.organisation_id):
         curve = selectors.run_curve(run)
         found = ModelVersion.objects.select_related("run", "snapshot").get()

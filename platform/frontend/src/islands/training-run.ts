@@ -109,7 +109,8 @@ function start({ lastEventId, run, curve, phases }: RunData): void {
       if (current.state === "queued") bar.removeAttribute("value");
       else bar.value = Math.round(current.fraction * 100);
     }
-    const words = current.state === "queued" ? t("Waiting for a free worker") : (phases[current.phase] ?? "");
+    const doing = ENDED.has(current.state) ? "" : (phases[current.phase] ?? "");
+    const words = current.state === "queued" ? t("Waiting for a free worker") : doing;
     // A live region: only a new phase is worth reading out.
     if (phase && phase.textContent !== words) phase.textContent = words;
     if (eta && !ENDED.has(current.state)) {
