@@ -110,9 +110,8 @@ function score(row: Row): HTMLElement {
       h("span", { class: "faint" }, formatPercent(probability)),
     );
   }
-  const reason = data.reasons[row.reason] ?? "";
   const word = row.status === "pending" ? t("Waiting") : row.status === "failed" ? t("Failed") : t("Not scored");
-  return h("div", { class: "headline-score", title: reason }, h("span", { class: "badge badge-quiet" }, word), reason && h("div", { class: "faint" }, reason));
+  return h("div", { class: "headline-score" }, h("span", { class: "badge badge-quiet" }, word));
 }
 
 function element(row: Row): HTMLElement {
@@ -132,6 +131,7 @@ function element(row: Row): HTMLElement {
       h("span", {}, row.source),
       ...row.topics.map((topic) => h("span", {}, topicName(topic))),
       row.story_count > 1 && h("span", { "data-story": row.story }, storyCount(row.story_count)),
+      data.reasons[row.reason] && h("span", {}, data.reasons[row.reason]),
     ),
   );
 }

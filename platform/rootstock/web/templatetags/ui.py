@@ -130,11 +130,19 @@ def change(value: float | None, rise_is: str = "neutral") -> SafeString:
     good = ""
     if rise_is != "neutral" and rounded:
         good = "yes" if (rounded > 0) == (rise_is == "good") else "no"
+    # Beyond tenfold a percentage only counts digits; how many times as much is what one reads.
+    text = (
+        f"×{value + 1:.0f}"
+        if rounded >= 1000
+        else f"{rounded:+d}\u202f%"
+        if rounded
+        else "0\u202f%"
+    )
     return format_html(
-        '<span class="change" data-direction="{}" data-good="{}">{}\u202f%</span>',
+        '<span class="change" data-direction="{}" data-good="{}">{}</span>',
         direction,
         good,
-        f"{rounded:+d}".replace("-", "−") if rounded else "0",
+        text.replace("-", "−"),
     )
 
 
