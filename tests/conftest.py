@@ -16,6 +16,7 @@ import pytest
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connections
+from django.utils import translation
 
 from rootstock.accounts.authentication import KEY_START, key_digest
 from rootstock.accounts.models import ApiKey, User
@@ -49,6 +50,13 @@ def django_db_setup(django_db_blocker: Any) -> Iterator[None]:
         call_command("migrate", database="owner", interactive=False, verbosity=0)
         connections["owner"].close()
     yield
+
+
+@pytest.fixture(autouse=True)
+def _default_language() -> Iterator[None]:
+    """A test that speaks Chinese does not teach it to the next one."""
+    yield
+    translation.deactivate()
 
 
 @pytest.fixture

@@ -211,10 +211,12 @@ def _range(request: Request) -> tuple[dict[str, Any], datetime, datetime]:
     until = values.get("until") or timezone.now()
     try:
         since = values.get("since") or until - timedelta(days=1)
+        if since >= until:
+            raise _unfit("/until", _("The range ends before it begins."))
+        # It is compared with the range of the same length before it, which must be a date as well.
+        _before = since - (until - since)
     except OverflowError as error:
-        raise _unfit("/until", str(error)) from error
-    if since >= until:
-        raise _unfit("/until", _("The range ends before it begins."))
+        raise _unfit("/since", str(error)) from error
     return values, since, until
 
 

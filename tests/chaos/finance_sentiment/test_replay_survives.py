@@ -35,6 +35,8 @@ from finance_fakes import FakeModels  # noqa: E402
 
 pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.timeout(300)]
 DOCUMENTS = 1500
+KILLS = 10
+WIPES = (4, 8)
 START = datetime(2026, 3, 4, tzinfo=UTC)
 SUBJECTS = ("oil", "bank", "shares", "gas", "loan", "tin")
 WORDS = ("loss", "profit", "plan", "fraud", "record", "talks")
@@ -152,16 +154,16 @@ def test_kills_and_wipes_change_nothing_in_the_final_counts(
             dispatch.sweep()
             tick()
             time.sleep(0.4)
-            if kills < 4 and last - left >= 150:
+            if kills < KILLS and last - left >= DOCUMENTS // (KILLS + 2):
                 worker.kill()
                 kills += 1
-                if kills in (2, 3):
+                if kills in WIPES:
                     client.flushall()
                 worker = Worker(log)
                 last = left
     finally:
         worker.kill()
         client.close()
-    assert kills == 4
+    assert kills == KILLS
     assert figures(rough) == figures(calm)
     assert figures(rough)["events"] == Counter({1: DOCUMENTS})

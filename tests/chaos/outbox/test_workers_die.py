@@ -45,13 +45,17 @@ class Worker:
             "ROOTSTOCK_LEASE_SECONDS": "3",
         }
         self.log = log
-        with log.open("ab") as output:
+        self.environment = environment
+        self.start()
+
+    def start(self) -> None:
+        with self.log.open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "celery", "-A", "rootstock.config.celery", "worker",
                  "--pool", "threads", "--concurrency", "4", "--queues", "default,ingest",
                  "--include", "chaos_handlers", "--without-gossip", "--without-mingle",
                  "--loglevel", "WARNING"],
-                env=environment, stdout=output, stderr=subprocess.STDOUT, cwd=ROOT,
+                env=self.environment, stdout=output, stderr=subprocess.STDOUT, cwd=ROOT,
             )  # fmt: skip
 
     def kill(self) -> None:
@@ -108,7 +112,10 @@ def sweep_until(what: Callable[[], bool], worker: Worker) -> None:
     """Play beat until something is so."""
     deadline = time.monotonic() + PATIENCE
     while not what():
-        if time.monotonic() > deadline or worker.process.poll() is not None:
+        if worker.process.poll() is not None:
+            # Celery may end when its broker goes away under it; the supervisor then starts it again.
+            worker.start()
+        if time.monotonic() > deadline:
             pytest.fail(worker.log.read_text()[-4000:] or "not done in time")
         dispatch.sweep()
         jobs_tasks.sweep()

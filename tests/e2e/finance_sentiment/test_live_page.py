@@ -30,7 +30,6 @@ FLAGS = [
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 # Playwright's own event loop runs in this thread; Django must not mind.
-os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
 # Generous: on a loaded machine everything takes longer. Speed is what the benchmark measures.
 PATIENCE_MS = 60_000
 

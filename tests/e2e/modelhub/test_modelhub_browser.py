@@ -17,7 +17,6 @@ from rootstock.tenancy.scope import organisation_scope
 
 pytestmark = pytest.mark.e2e
 # Playwright's own event loop makes Django refuse database calls in the test's thread.
-os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
 SCREENSHOTS = os.environ.get("ROOTSTOCK_SCREENSHOTS")
 
 

@@ -194,6 +194,7 @@ def test_a_busy_port_that_was_asked_for(demo: Callable[..., Run], var: Path) -> 
     assert_nothing_left(var)
 
 
+@pytest.mark.install
 @pytest.mark.skipif(
     os.geteuid() != 0 or shutil.which("setpriv") is None,
     reason="becomes an ordinary user, which needs root and setpriv",
