@@ -20,6 +20,7 @@ from django.conf import settings
 from apps.finance_sentiment.models import Alert
 from apps.finance_sentiment.services.alerts import Change, changes_announce
 from rootstock.tenancy.scope import organisation_scope
+from tests.wire import Wire
 
 ROOT = Path(__file__).resolve().parents[3]
 FAKES = ROOT / "tests" / "integration" / "finance_sentiment"
@@ -95,7 +96,14 @@ def processes(live_db: None, tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def page(processes: str, organisation: Any, make_user: Callable[..., Any]) -> Iterator[Any]:
+def wire(processes: str) -> Iterator[Wire]:
+    """What the browser reaches the web process through."""
+    with Wire(int(processes.rsplit(":", 1)[1])) as wire:
+        yield wire
+
+
+@pytest.fixture
+def page(wire: Wire, organisation: Any, make_user: Callable[..., Any]) -> Iterator[Any]:
     """The live board of a signed-in analyst."""
     playwright = pytest.importorskip("playwright.sync_api")
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
@@ -107,7 +115,7 @@ def page(processes: str, organisation: Any, make_user: Callable[..., Any]) -> It
         context = browser.new_context()
         page = context.new_page()
         page.set_default_timeout(PATIENCE_MS)
-        page.goto(f"{processes}{settings.LOGIN_REDIRECT_URL}sign-in/?next=/public-opinion/")
+        page.goto(f"{wire.address}{settings.LOGIN_REDIRECT_URL}sign-in/?next=/public-opinion/")
         page.fill("[name=username]", user.email)
         page.fill("[name=password]", "correct horse")
         page.keyboard.press("Enter")
@@ -147,22 +155,20 @@ def titles(page: Any) -> list[str]:
     return [text.strip() for text in page.locator(".headline-title").all_inner_texts()]
 
 
-def test_headlines_appear_scored_and_a_cut_connection_loses_none(page, send):
+def test_headlines_appear_scored_and_a_cut_connection_loses_none(page, send, wire):
     page.get_by_text("No headline has arrived yet").wait_for()
     send("Northlight oil profit rises to a record", "央行宣布下调存款准备金率零点五个百分点")
     page.locator(".headline", has_text="Northlight").locator(".sentiment-positive").wait_for()
     page.locator(".headline[data-status=unscored]", has_text="央行").wait_for()
 
-    page.context.set_offline(True)
-    page.evaluate("dispatchEvent(new Event('offline'))")
+    wire.cut()
     names = ("Orrin", "Tessaly", "Kestrane", "Dunmarrow", "Pellam")
     missed = [f"{name} bank faces fraud trial over {n * 913} loans" for n, name in enumerate(names)]
     send(*missed[:3])
     send(*missed[3:])
     time.sleep(3)
     assert not set(missed) & set(titles(page))
-    page.context.set_offline(False)
-    page.evaluate("dispatchEvent(new Event('online'))")
+    wire.mend()
     page.locator(".headline", has_text=missed[-1]).wait_for()
     send("Shares talks go on at the exchange")
     page.locator(".headline", has_text="talks go on").wait_for()
