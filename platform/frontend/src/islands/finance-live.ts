@@ -291,7 +291,7 @@ function says(points: Point[]): string {
   const unscored = points.reduce((sum, point) => sum + point.unscored, 0);
   const half = Math.floor(points.length / 2);
   const [before, now] = [share(points.slice(0, half)), share(points.slice(half))];
-  const parts = [`${topicName(data.trend.topic)}, ${data.trend.label}.`];
+  const parts = [t("{topic}, {range}.", { topic: topicName(data.trend.topic), range: data.trend.label })];
   if (now === null && before === null) parts.push(t("Nothing was scored in this time."));
   else parts.push(t("{now} negative in the second half, {before} in the first.", { now: formatPercent(now), before: formatPercent(before) }));
   if (unscored) parts.push(tn("{count} document is not scored.", "{count} documents are not scored.", unscored));
