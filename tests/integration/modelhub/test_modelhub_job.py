@@ -18,6 +18,9 @@ from rootstock.modelhub.models import TrainingRun
 from rootstock.tenancy.models import Organisation
 from rootstock.tenancy.scope import organisation_scope
 
+# Each test trains a (tiny) model in a process of its own.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def run(

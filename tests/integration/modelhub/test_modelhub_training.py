@@ -22,6 +22,9 @@ from rootstock.modelhub.training_process import TrainingFailed, run_command
 from rootstock.tenancy.models import Organisation
 from rootstock.tenancy.scope import organisation_scope
 
+# Each test trains a (tiny) model in a process of its own.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def run(

@@ -98,6 +98,7 @@ def test_what_is_no_archive_of_messages_is_refused_and_writes_nothing(
     assert not target.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_whole_set_is_converted_with_unique_ids_the_same_on_every_run(tmp_path: Path) -> None:
     if not ARCHIVE.exists():
