@@ -11,6 +11,9 @@ from apps.finance_sentiment.demo.topics import TOPIC_SLUGS
 from ml_core.detection import Bucket, SurgeConfig, SurgeDetector, Verdict
 from ml_core.text import lsh_bands, minhash_signature, near_duplicate
 
+# Hours of the stream are judged.
+pytestmark = pytest.mark.slow
+
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 
