@@ -38,13 +38,10 @@ def browser() -> Iterator[Any]:
         pytest.skip("no Chromium on PATH")
     if not (ROOT / "platform/rootstock/web/static/dist/app.js").exists():
         pytest.skip("the front end is not built")
-    # Playwright's loop runs in this thread, where Django would refuse the tests' own queries.
-    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     with playwright.sync_playwright() as driver:
         found = driver.chromium.launch(executable_path=chromium, args=FLAGS)
         yield found
         found.close()
-    del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from datetime import timedelta
-from typing import Any
 
 from django.http import Http404
 from drf_spectacular.utils import extend_schema
@@ -46,16 +45,11 @@ from rootstock.common.api import (
     page_of,
     paginate,
     respond,
+    valid,
 )
 from rootstock.tenancy.models import Invitation, Membership, Organisation
 from rootstock.tenancy.permissions import Permission
 from rootstock.tenancy.requests import OrganisationRequest
-
-
-def _valid(serializer: Any) -> dict[str, Any]:
-    serializer.is_valid(raise_exception=True)
-    data: dict[str, Any] = serializer.validated_data
-    return data
 
 
 class MeView(ApiView):
@@ -97,7 +91,7 @@ class OrganisationView(ApiView):
     )
     def patch(self, request: OrganisationRequest) -> Response:
         """Change what is given."""
-        data = _valid(OrganisationInput(data=request.data))
+        data = valid(OrganisationInput(data=request.data))
         organisation = Organisation.objects.select_for_update().get(pk=request.organisation.pk)
         check_if_match(request, organisation)
         organisation = organisation_update(actor=request.actor, organisation=organisation, **data)
@@ -145,7 +139,7 @@ class MemberView(ApiView):
         """Give a member another role; 409 when the last owner would lose theirs."""
         member = self._member(member_id)
         check_if_match(request, member)
-        data = _valid(MemberInput(data=request.data))
+        data = valid(MemberInput(data=request.data))
         member = member_change_role(
             actor=request.actor, granted=request.granted, membership=member, role=data["role"]
         )
@@ -182,7 +176,7 @@ class InvitationList(ApiView):
     )
     def post(self, request: OrganisationRequest) -> Response:
         """Invite somebody by e-mail."""
-        data = _valid(InvitationInput(data=request.data))
+        data = valid(InvitationInput(data=request.data))
         invitation = invitation_create(actor=request.actor, granted=request.granted, **data)
         return respond(invitation, InvitationOutput(invitation).data, status=201)
 
@@ -245,7 +239,7 @@ class ApiKeyList(ApiView):
     )
     def post(self, request: OrganisationRequest) -> Response:
         """Make a key. `key` is its text, which is shown only in this answer."""
-        data = _valid(ApiKeyInput(data=request.data))
+        data = valid(ApiKeyInput(data=request.data))
         key, text = api_key_create(actor=request.actor, granted=request.granted, **data)
         output = NewApiKeyOutput(key, context={"key": text})
         return respond(key, output.data, status=201)
@@ -280,7 +274,7 @@ class ApiKeyView(ApiView):
         """Change name, scopes or networks; a scope that is added must be one's own."""
         key = self._key(key_id)
         check_if_match(request, key)
-        data = _valid(ApiKeyChange(data=request.data))
+        data = valid(ApiKeyChange(data=request.data))
         key = api_key_update(actor=request.actor, granted=request.granted, key=key, **data)
         return respond(key, ApiKeyOutput(key).data)
 
@@ -304,7 +298,7 @@ class ApiKeyRotationView(ApiKeyView):
     def post(self, request: OrganisationRequest, key_id: uuid.UUID) -> Response:
         """Give the key a new secret; the old one stays valid for `overlap_seconds`."""
         key = self._key(key_id)
-        data = _valid(ApiKeyRotation(data=request.data))
+        data = valid(ApiKeyRotation(data=request.data))
         text = api_key_rotate(
             actor=request.actor,
             granted=request.granted,

@@ -22,6 +22,7 @@ from rootstock.common.api import (
     page_of,
     paginate,
     respond,
+    valid,
 )
 from rootstock.common.problems import Problem
 from rootstock.modelhub import selectors, services
@@ -32,17 +33,6 @@ from rootstock.tenancy.permissions import Permission
 from rootstock.tenancy.requests import OrganisationRequest
 
 MAX_UPLOAD_BYTES = 64 * 2**20
-
-
-def valid(serializer: Any) -> dict[str, Any]:
-    """The checked values of a serializer.
-
-    Raises:
-        ValidationError: that becomes a 422 with a pointer to each fault.
-    """
-    serializer.is_valid(raise_exception=True)
-    data: dict[str, Any] = serializer.validated_data
-    return data
 
 
 def found(row: Any) -> Any:

@@ -7,10 +7,10 @@ import uuid
 from drf_spectacular.utils import extend_schema
 from rest_framework.response import Response
 
-from rootstock.common.api import PAGE_PARAMETERS, page_of, paginate, respond
+from rootstock.common.api import PAGE_PARAMETERS, page_of, paginate, respond, valid
 from rootstock.modelhub import selectors, services
 from rootstock.modelhub.api import serializers
-from rootstock.modelhub.api.datasets import ModelsView, found, valid
+from rootstock.modelhub.api.datasets import ModelsView, found
 from rootstock.modelhub.models import TrainingRun
 from rootstock.outbox.idempotency import IDEMPOTENCY_KEY, idempotent
 from rootstock.tenancy.requests import OrganisationRequest

@@ -14,10 +14,11 @@ from rootstock.common.api import (
     page_of,
     paginate,
     respond,
+    valid,
 )
 from rootstock.modelhub import selectors, services
 from rootstock.modelhub.api import serializers
-from rootstock.modelhub.api.datasets import ModelsView, found, valid
+from rootstock.modelhub.api.datasets import ModelsView, found
 from rootstock.modelhub.models import Deployment, ModelVersion
 from rootstock.outbox.idempotency import IDEMPOTENCY_KEY, idempotent
 from rootstock.tenancy.requests import OrganisationRequest

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.response import Response
@@ -16,6 +15,7 @@ from rootstock.common.api import (
     page_of,
     paginate,
     respond,
+    valid,
 )
 from rootstock.common.problems import Problem
 from rootstock.outbox.idempotency import IDEMPOTENCY_KEY, idempotent
@@ -46,12 +46,6 @@ from rootstock.webhooks.services import (
     endpoint_rotate_secret,
     endpoint_update,
 )
-
-
-def _valid(serializer: Any) -> dict[str, Any]:
-    serializer.is_valid(raise_exception=True)
-    data: dict[str, Any] = serializer.validated_data
-    return data
 
 
 class _WebhookView(ApiView):
@@ -91,7 +85,7 @@ class EndpointList(_WebhookView):
     @idempotent
     def post(self, request: OrganisationRequest) -> Response:
         """Add an endpoint. The answer holds its secret."""
-        data = _valid(EndpointInput(data=request.data))
+        data = valid(EndpointInput(data=request.data))
         endpoint = endpoint_create(actor=request.actor, **data)
         return respond(endpoint, EndpointWithSecretOutput(endpoint).data, status=201)
 
@@ -115,7 +109,7 @@ class EndpointView(_WebhookView):
         """Change what is given; `enabled` switches it on and off."""
         endpoint = endpoint_get(endpoint_id)
         check_if_match(request, endpoint)
-        data = _valid(EndpointChange(data=request.data))
+        data = valid(EndpointChange(data=request.data))
         endpoint = endpoint_update(endpoint=endpoint, actor=request.actor, **data)
         return respond(endpoint, EndpointOutput(endpoint).data)
 
