@@ -1,0 +1,24 @@
+"""What a model is made of and where it serves: data sets, snapshots, runs, versions, deployments, predictions."""
+
+from rootstock.modelhub.models.common import AuthoredModel, Language, Split, Task
+from rootstock.modelhub.models.datasets import Dataset, DatasetExample, LabelChange, Snapshot
+from rootstock.modelhub.models.predictions import Prediction
+from rootstock.modelhub.models.runs import TrainingPoint, TrainingRun
+from rootstock.modelhub.models.versions import Deployment, DeploymentChange, ModelVersion
+
+__all__ = [
+    "AuthoredModel",
+    "Dataset",
+    "DatasetExample",
+    "Deployment",
+    "DeploymentChange",
+    "LabelChange",
+    "Language",
+    "ModelVersion",
+    "Prediction",
+    "Snapshot",
+    "Split",
+    "Task",
+    "TrainingPoint",
+    "TrainingRun",
+]
