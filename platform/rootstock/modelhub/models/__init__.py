@@ -4,7 +4,14 @@ from rootstock.modelhub.models.common import AuthoredModel, Language, Split, Tas
 from rootstock.modelhub.models.datasets import Dataset, DatasetExample, LabelChange, Snapshot
 from rootstock.modelhub.models.predictions import Prediction
 from rootstock.modelhub.models.runs import TrainingPoint, TrainingRun
-from rootstock.modelhub.models.versions import Deployment, DeploymentChange, ModelVersion
+from rootstock.modelhub.models.versions import (
+    Deployment,
+    DeploymentChange,
+    Evaluation,
+    GatePolicy,
+    GateReport,
+    ModelVersion,
+)
 
 __all__ = [
     "AuthoredModel",
@@ -12,6 +19,9 @@ __all__ = [
     "DatasetExample",
     "Deployment",
     "DeploymentChange",
+    "Evaluation",
+    "GatePolicy",
+    "GateReport",
     "LabelChange",
     "Language",
     "ModelVersion",

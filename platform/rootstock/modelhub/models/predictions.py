@@ -33,6 +33,10 @@ class Prediction(TenantModel):
     # In the order of the version's labels.
     probabilities = ArrayField(models.FloatField())
     latency_ms = models.FloatField(null=True, blank=True)
+    # A shadow's answer: nobody but people who compare has seen it.
+    shadow = models.BooleanField(default=False)
+    # What was asked and what was answered in its place: {"text", "version", "label", "probability"}; of a shadow only.
+    compared = models.JSONField(null=True, blank=True)
 
     class Meta:
         indexes = [

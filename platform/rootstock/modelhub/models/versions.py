@@ -1,4 +1,4 @@
-"""Trained models, and where they answer."""
+"""Trained models, what was measured of them, what they must pass, and where they answer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from rootstock.modelhub.models.common import AuthoredModel, Task
+from rootstock.modelhub.models.common import AuthoredModel, Split, Task
 from rootstock.modelhub.models.datasets import Snapshot
 from rootstock.modelhub.models.runs import TrainingRun
 from rootstock.tenancy.models import TenantModel
@@ -65,6 +65,14 @@ class Deployment(TenantModel):
     task = models.CharField(max_length=40, choices=Task.choices)
     version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="deployments")
     version_id: uuid.UUID
+    # A version that is asked as well, in the background, and whose answers only people see.
+    shadow = models.ForeignKey(
+        ModelVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="shadowing"
+    )
+    shadow_id: uuid.UUID | None
+    # Share of the answered texts that the shadow is asked about, above 0 and at most 1.
+    shadow_rate = models.FloatField(default=1.0)
+    shadow_since = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = [
@@ -85,17 +93,86 @@ class DeploymentChange(AuthoredModel):
 
         PROMOTED = "promoted", _("Promoted")
         ROLLED_BACK = "rolled-back", _("Rolled back")
+        SHADOW_STARTED = "shadow-started", _("Shadow started")
+        SHADOW_ENDED = "shadow-ended", _("Shadow ended")
 
     deployment = models.ForeignKey(Deployment, on_delete=models.PROTECT, related_name="changes")
-    kind = models.CharField(max_length=12, choices=Kind.choices)
+    kind = models.CharField(max_length=20, choices=Kind.choices)
     from_version = models.ForeignKey(
         ModelVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
     )
+    # Of a shadow: the version that began or ceased to be it.
     to_version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="+")
     reason = models.TextField(blank=True)
     forced = models.BooleanField(default=False)
-    # Verdicts of the checks at that moment: [{"check", "passed", "detail", "evidence"}, …]
+    # Verdicts of the checks at that moment, see `rootstock.modelhub.gate.Verdict.to_dict`.
     checks = models.JSONField(default=list)
 
     def __str__(self) -> str:
         return f"{self.kind} {self.to_version_id}"
+
+
+class Evaluation(TenantModel):
+    """The report of a version on one part of a snapshot, measured after its training."""
+
+    version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="evaluations")
+    snapshot = models.ForeignKey(Snapshot, on_delete=models.CASCADE, related_name="evaluations")
+    split = models.CharField(max_length=10, choices=Split.choices)
+    # A report of ml_core.evaluation.
+    report = models.JSONField()
+    seconds = models.FloatField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organisation", "version", "snapshot", "split"], name="evaluation_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.version_id} {self.snapshot_id} {self.split}"
+
+
+class GatePolicy(TenantModel):
+    """What a deployment asks of a version: which checks are made and within which limits."""
+
+    # A name, not a row: it can be set before anything is deployed.
+    deployment = models.CharField(max_length=120)
+    # {"quality": {"enabled": true, "limits": {"allowed_loss_points": 1.0}}, …}; what is left out has its default.
+    checks = models.JSONField(default=dict)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["organisation", "deployment"], name="gate_policy_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.deployment
+
+
+class GateReport(AuthoredModel):
+    """What the checks found of a version on its way to a deployment. Never changed."""
+
+    version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="gate_reports")
+    deployment = models.CharField(max_length=120)
+    # What was deployed then, and what it was compared with.
+    current = models.ForeignKey(
+        ModelVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    current_id: uuid.UUID | None
+    # The whole policy of that moment, see `rootstock.modelhub.gate.effective_policy`.
+    policy = models.JSONField(default=dict)
+    verdicts = models.JSONField(default=list)
+    passed = models.BooleanField()
+    # Every verdict that did not pass may be overruled with a reason.
+    can_be_forced = models.BooleanField()
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["organisation", "version", "deployment", "-id"], name="gate_report_newest"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.version_id} {self.deployment}"
