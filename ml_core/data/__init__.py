@@ -1,4 +1,4 @@
-"""Labelled texts: reading them from files, splitting them, cutting them into batches."""
+"""Rows of every task: reading them from files, splitting them, cutting them into batches."""
 
 from __future__ import annotations
 
@@ -9,24 +9,73 @@ if TYPE_CHECKING:
     from ml_core.data.batches import bucketed_batches, padding_budget_batches
     from ml_core.data.errors import DataError
     from ml_core.data.examples import Example, read_examples
+    from ml_core.data.images import check_image, read_image
+    from ml_core.data.rows import (
+        FIELDS,
+        TASKS,
+        Row,
+        RowError,
+        is_answered,
+        join_tokens,
+        parse_row,
+        read_items,
+        read_rows,
+        row_identity,
+        row_messages,
+        row_question,
+        row_text,
+        write_rows,
+    )
     from ml_core.data.splits import stratified_split
 
 __all__ = [
+    "FIELDS",
+    "TASKS",
     "DataError",
     "Example",
+    "Row",
+    "RowError",
     "bucketed_batches",
+    "check_image",
+    "is_answered",
+    "join_tokens",
     "padding_budget_batches",
+    "parse_row",
     "read_examples",
+    "read_image",
+    "read_items",
+    "read_rows",
+    "row_identity",
+    "row_messages",
+    "row_question",
+    "row_text",
     "stratified_split",
+    "write_rows",
 ]
 
 _HOME = {
     "DataError": "errors",
     "Example": "examples",
+    "FIELDS": "rows",
+    "Row": "rows",
+    "RowError": "rows",
+    "TASKS": "rows",
     "bucketed_batches": "batches",
+    "check_image": "images",
+    "is_answered": "rows",
+    "join_tokens": "rows",
     "padding_budget_batches": "batches",
+    "parse_row": "rows",
     "read_examples": "examples",
+    "read_image": "images",
+    "read_items": "rows",
+    "read_rows": "rows",
+    "row_identity": "rows",
+    "row_messages": "rows",
+    "row_question": "rows",
+    "row_text": "rows",
     "stratified_split": "splits",
+    "write_rows": "rows",
 }
 
 
