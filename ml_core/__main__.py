@@ -12,7 +12,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -22,11 +21,13 @@ from ml_core.models import BaseModelError, Predictor
 from ml_core.registry import Artifact, ArtifactError
 from ml_core.training import (
     ConfigError,
+    Option,
     Progress,
     TrainConfig,
     TrainingCancelled,
     TrainingError,
     train,
+    training_options,
 )
 
 EXIT_BAD_INPUT = 2
@@ -72,16 +73,10 @@ def _add_train(commands: Any) -> None:
     command.add_argument(
         "--config", type=Path, metavar="FILE.yaml", help="options as a YAML mapping; flags win"
     )
-    for option in fields(TrainConfig):
-        flag = "--" + option.name.replace("_", "-")
-        default = "" if option.default in (MISSING, None) else f" Default: {option.default}."
-        text = (option.metadata["help"] + default).replace("%", "%%")
-        if option.type == "bool":
-            command.add_argument(
-                flag, action=argparse.BooleanOptionalAction, default=None, help=text
-            )
-        else:
-            command.add_argument(flag, metavar="VALUE", help=text)
+    sections: dict[str, Any] = {}
+    for option in training_options():
+        section = sections.setdefault(option.group, command.add_argument_group(option.group))
+        _add_option(section, option)
     command.add_argument(
         "--progress",
         choices=("auto", "bar", "jsonl", "none"),
@@ -99,6 +94,18 @@ def _add_train(commands: Any) -> None:
         metavar="N",
         help="end with exit code 137 when the process holds more than N MiB of memory",
     )
+
+
+def _add_option(section: Any, option: Option) -> None:
+    flag = "--" + option.name.replace("_", "-")
+    default = "" if option.default in (None, ()) else f" Default: {option.default}."
+    tasks = f" For {', '.join(option.tasks)}." if option.tasks else ""
+    choices = f" One of {', '.join(option.choices)}." if option.choices else ""
+    text = (option.help + choices + tasks + default).replace("%", "%%")
+    if option.kind == "bool":
+        section.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
+    else:
+        section.add_argument(flag, metavar="VALUE", help=text)
 
 
 def _add_evaluate(commands: Any) -> None:
@@ -173,7 +180,7 @@ def _positive(text: str) -> int:
 def _train(options: argparse.Namespace) -> int:
     given = {
         option.name: getattr(options, option.name)
-        for option in fields(TrainConfig)
+        for option in training_options()
         if getattr(options, option.name) is not None
     }
     if options.config is None:
@@ -195,9 +202,8 @@ def _train(options: argparse.Namespace) -> int:
             "labels": manifest.labels,
             "languages": manifest.languages,
             "size_bytes": artifact.size_bytes,
-            "accuracy": manifest.metrics["accuracy"],
-            "macro_f1": manifest.metrics["macro_f1"],
         }
+        | {key: value for key, value in manifest.metrics.items() if isinstance(value, int | float)}
     )
     return 0
 

@@ -45,8 +45,9 @@ def resolve_base(name: str | Path) -> Path | str:
     return name
 
 
-def load_encoder(name: str | Path) -> tuple[PreTrainedModel, Any]:
-    """Load the encoder (float32, without pooler) and fast tokenizer of a base model.
+def load_encoder(name: str | Path, *, random_weights: bool = False) -> tuple[PreTrainedModel, Any]:
+    """Load the encoder (float32, without pooler) and fast tokenizer of a base model; with
+    ``random_weights`` only its architecture, drawn anew from torch's global generator.
 
     Only safetensors weights are read and no code of the model's repository is run. Raises
     BaseModelError.
@@ -60,8 +61,16 @@ def load_encoder(name: str | Path) -> tuple[PreTrainedModel, Any]:
         if getattr(config, "is_encoder_decoder", False):
             raise BaseModelError(f"{name}: an encoder-decoder model; an encoder is needed")
         tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-        encoder = AutoModel.from_pretrained(
-            source, config=config, trust_remote_code=False, use_safetensors=True, dtype="float32"
+        encoder = (
+            AutoModel.from_config(config, trust_remote_code=False)  # type: ignore[no-untyped-call]
+            if random_weights
+            else AutoModel.from_pretrained(
+                source,
+                config=config,
+                trust_remote_code=False,
+                use_safetensors=True,
+                dtype="float32",
+            )
         )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise BaseModelError(_explain(name, source, error)) from error

@@ -27,7 +27,7 @@ CARD = "README.md"
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
-_REQUIRED = (WEIGHTS, CONFIG, TOKENIZER, CARD)
+_REQUIRED = (WEIGHTS, CONFIG, CARD)
 
 
 class ArtifactError(Exception):
@@ -46,7 +46,10 @@ class Manifest:
     ``base`` is the model it was trained from, ``languages`` the ISO 639-1 codes it can read,
     ``metrics`` its scores on the validation part, ``config`` the training options with the hashes
     of the data files, ``parent`` the digest of the artefact it was trained from (None for a fresh
-    base), ``libraries`` their versions, ``files`` name → SHA-256.
+    base), ``libraries`` their versions, ``files`` name → SHA-256. ``method`` says which weights were
+    trained ("full", "lora", …); with ``adapter_only`` the others are not in the artefact but those of
+    the base, whose weights have the SHA-256 ``base_digest``. ``calibration`` holds what turns logits
+    into honest probabilities (``temperature``), ``options`` what only this task or its methods need.
     """
 
     task: str
@@ -58,6 +61,11 @@ class Manifest:
     config: dict[str, Any] = field(default_factory=dict)
     parent: str | None = None
     libraries: dict[str, str] = field(default_factory=dict)
+    method: str = "full"
+    adapter_only: bool = False
+    base_digest: str | None = None
+    calibration: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
     created_at: str = ""
     files: dict[str, str] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
@@ -81,6 +89,12 @@ class Manifest:
             if key not in values:
                 raise ArtifactError(path, f"key {key!r} is missing")
             if not isinstance(values[key], kind) or isinstance(values[key], bool):
+                raise ArtifactError(path, f"key {key!r} has a value of the wrong kind")
+        later = {
+            "method": str, "adapter_only": bool, "base_digest": str | None, "calibration": dict, "options": dict,
+        }  # fmt: skip
+        for key, kind in later.items():
+            if key in values and not isinstance(values[key], kind):
                 raise ArtifactError(path, f"key {key!r} has a value of the wrong kind")
         for key in ("labels", "languages"):
             if not all(isinstance(item, str) for item in values[key]):

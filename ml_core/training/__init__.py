@@ -6,26 +6,31 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ml_core.training.config import ConfigError, TrainConfig
+    from ml_core.training.config import ConfigError, TrainConfig, training_options
+    from ml_core.training.options import Option
     from ml_core.training.progress import Progress, TrainingCancelled, TrainingError
     from ml_core.training.trainer import train
 
 __all__ = [
     "ConfigError",
+    "Option",
     "Progress",
     "TrainConfig",
     "TrainingCancelled",
     "TrainingError",
     "train",
+    "training_options",
 ]
 
 _HOME = {
     "ConfigError": "config",
+    "Option": "options",
     "Progress": "progress",
     "TrainConfig": "config",
     "TrainingCancelled": "progress",
     "TrainingError": "progress",
     "train": "trainer",
+    "training_options": "config",
 }
 
 

@@ -1,12 +1,12 @@
-"""The public door of training; what needs torch is behind it, in `loop`."""
+"""The public door of training; what needs torch is behind it, in `run`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from ml_core.registry.artifact import Artifact, check_free
+from ml_core.tasks.reading import read_data
 from ml_core.training.config import TrainConfig
-from ml_core.training.dataset import load_dataset
 from ml_core.training.progress import Progress, Reporter
 
 
@@ -20,17 +20,18 @@ def train(
 
     ``on_progress`` is called at every phase, at most twice a second while training, and after each
     evaluation; ``should_stop`` is asked before every batch. The same config, data and machine give
-    the same model.
+    the same model. With ``config.checkpoints`` a run that was killed goes on from its last whole checkpoint and ends
+    as it would have.
 
     Raises DataError, ConfigError, BaseModelError or ArtifactError for bad input (before any
     training), TrainingCancelled when asked to stop, TrainingError when the loss is no longer
-    finite. Only a finished run leaves anything at ``config.out``.
+    finite or the disk is full. Only a finished run leaves anything at ``config.out``.
     """
     reporter = Reporter(on_progress or (lambda _: None), should_stop or (lambda: False))
     reporter.report("load")
     check_free(config.out, overwrite=config.overwrite)
-    dataset = load_dataset(config)
+    data = read_data(config)
     # Bad data is known by now; only good data is worth the seconds that loading torch takes.
-    from ml_core.training.loop import run
+    from ml_core.training.run import run
 
-    return run(config, dataset, reporter)
+    return run(config, data, reporter)

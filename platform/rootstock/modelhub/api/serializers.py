@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from ml_core.training import TrainConfig
+from ml_core.training import training_options
 from rootstock.modelhub import selectors
 from rootstock.modelhub.models import (
     Dataset,
@@ -25,7 +24,7 @@ from rootstock.modelhub.models import (
 from rootstock.modelhub.services.datasets import MAX_LABEL_CHARACTERS, MAX_TEXT_CHARACTERS
 
 MAX_EXAMPLES = 1000
-_HELP = {option.name: option.metadata["help"] for option in fields(TrainConfig)}
+_HELP = {option.name: option.help for option in training_options()}
 
 # {"negative": 12, …}
 Counts = {"type": "object", "additionalProperties": {"type": "integer"}}

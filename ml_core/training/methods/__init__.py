@@ -1,0 +1,20 @@
+"""Changes to plain fine-tuning, each switched on by its options.
+
+`METHODS` is the list, in the order in which their hooks run. To add one, write a module with a `Method` and put it in
+the list; its options are a group in `ml_core.training.options`.
+"""
+
+from __future__ import annotations
+
+from ml_core.training.config import TrainConfig
+from ml_core.training.methods.base import Method, Run
+
+METHODS: list[type[Method]] = []
+
+
+def wanted_methods(config: TrainConfig) -> list[Method]:
+    """The methods that ``config`` switches on."""
+    return [method(config) for method in METHODS if method.wanted(config)]
+
+
+__all__ = ["METHODS", "Method", "Run", "wanted_methods"]

@@ -1,0 +1,29 @@
+"""The options of a training run by group; `GROUPS` is the order in which people read them."""
+
+from ml_core.training.options.base import ConfigError, Option, check, convert, describe, option
+from ml_core.training.options.data import DataOptions
+from ml_core.training.options.model import TASKS, ModelOptions
+from ml_core.training.options.optimisation import OptimisationOptions
+from ml_core.training.options.run import RunOptions
+
+GROUPS: tuple[tuple[str, type], ...] = (
+    ("Data", DataOptions),
+    ("Model", ModelOptions),
+    ("Optimisation", OptimisationOptions),
+    ("Run", RunOptions),
+)
+
+__all__ = [
+    "GROUPS",
+    "TASKS",
+    "ConfigError",
+    "DataOptions",
+    "ModelOptions",
+    "OptimisationOptions",
+    "Option",
+    "RunOptions",
+    "check",
+    "convert",
+    "describe",
+    "option",
+]

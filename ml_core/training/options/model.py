@@ -1,0 +1,43 @@
+"""What the model is before it learns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ml_core.training.options.base import option
+
+TASKS = (
+    "text-classification",
+    "multi-label-classification",
+    "token-classification",
+    "text-embedding",
+    "reranking",
+    "text-generation",
+    "image-classification",
+    "next-item",
+    "masked-language-model",
+)
+_CLASSIFIERS = ("text-classification", "multi-label-classification")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions:
+    task: str = option("What to learn.", default="text-classification", choices=TASKS)
+    base: str = option(
+        'Model to start from: "packaged" (all-MiniLM-L6-v2, English), a directory, or a hub name.',
+        default="packaged",
+    )
+    weights: str = option(
+        '"pretrained", or "random": the architecture and tokenizer of the base with fresh weights, to see what '
+        "pretraining is worth.",
+        default="pretrained",
+        choices=("pretrained", "random"),
+    )
+    dropout: float = option("Dropout before the last layer.", default=0.1, at_least=0, below=1)
+    head_start: str = option(
+        'The last layer begins "random", or "fitted": a logistic regression on what the untouched base says, so that '
+        "no step is spent on finding it.",
+        default="random",
+        choices=("random", "fitted"),
+        tasks=_CLASSIFIERS,
+    )

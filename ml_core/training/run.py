@@ -1,0 +1,147 @@
+"""One run from its rows to its artefact."""
+
+from __future__ import annotations
+
+import platform
+import tempfile
+from contextlib import ExitStack
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ml_core.models.classifier import select_device
+from ml_core.registry.artifact import CARD, MANIFEST, Artifact, Manifest, write_artifact
+from ml_core.tasks import task_class
+from ml_core.tasks.base import Evaluation, Task, TaskData
+from ml_core.training.card import write_card
+from ml_core.training.checkpoints import discard, discard_broken, fingerprint, newest_checkpoint
+from ml_core.training.config import ConfigError, TrainConfig
+from ml_core.training.engine import FineTuner
+from ml_core.training.methods import Run, wanted_methods
+from ml_core.training.progress import Reporter, TrainingError
+
+
+def run(config: TrainConfig, data: TaskData, reporter: Reporter) -> Artifact:
+    """Train on ``data``; see `ml_core.training.train`."""
+    try:
+        device = select_device(config.device)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    devices = list(range(torch.cuda.device_count())) if device.type == "cuda" else []
+    with ExitStack() as stack:
+        stack.enter_context(torch.random.fork_rng(devices=devices))
+        torch.manual_seed(config.seed)
+        checkpoint = None
+        marks = fingerprint(config, data)
+        if config.checkpoints is not None:
+            directory = config.checkpoints
+            directory.mkdir(parents=True, exist_ok=True)
+            checkpoint = newest_checkpoint(directory, marks)
+            discard_broken(directory)
+        else:
+            directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        try:
+            artifact = _train(config, data, reporter, device, directory, checkpoint, marks)
+        except OSError as error:
+            raise TrainingError(
+                f"{error.filename or directory}: cannot be written: {error.strerror or error}"
+                + (
+                    "; make room and start again: the run goes on from its last checkpoint"
+                    if config.checkpoints
+                    else ""
+                )
+            ) from error
+        if config.checkpoints is not None:
+            discard(config.checkpoints)
+    return artifact
+
+
+def _train(
+    config: TrainConfig,
+    data: TaskData,
+    reporter: Reporter,
+    device: torch.device,
+    directory: Path,
+    checkpoint: Path | None,
+    marks: dict[str, Any],
+) -> Artifact:
+    task = task_class(config.task)(config, data)
+    context = Run(config=config, task=task, reporter=reporter, device=device)
+    methods = wanted_methods(config)
+    for method in methods:
+        method.prepare_rows(context)
+    reporter.report("tokenise")
+    features = task.features(data.train)
+    for method in methods:
+        method.prepare_model(context)
+    if config.activation_checkpointing:
+        _checkpoint_activations(task)
+    tuner = FineTuner(context, methods, features, directory=directory, fingerprint=marks)
+    tuner.fit(checkpoint)
+    task.model.eval()
+    for method in methods:
+        method.finish(context)
+    evaluation = tuner.best_evaluation
+
+    reporter.report("save")
+    manifest = _manifest(config, context, evaluation)
+
+    def write_files(target: Path) -> None:
+        task.save(target)
+        card = write_card(manifest, evaluation.report, data, context.notes)
+        (target / CARD).write_text(card, encoding="utf-8")
+
+    return write_artifact(config.out, manifest, write_files, overwrite=config.overwrite)
+
+
+def _checkpoint_activations(task: Task) -> None:
+    encoder = task.encoder()
+    if not getattr(encoder, "supports_gradient_checkpointing", False):
+        raise ConfigError(f"activation_checkpointing: {type(encoder).__name__} cannot do it")
+    encoder.gradient_checkpointing_enable({"use_reentrant": False})
+
+
+def _manifest(config: TrainConfig, context: Run, evaluation: Evaluation) -> Manifest:
+    # A directory says nothing on another machine; its name may.
+    is_directory = config.base != "packaged" and Path(config.base).is_dir()
+    base = Path(config.base).resolve().name if is_directory else config.base
+    parent = None
+    if is_directory and (Path(config.base) / MANIFEST).is_file():
+        parent = Artifact.open(config.base, verify=False).digest
+    task, data = context.task, context.task.data
+    options = config.to_dict()
+    for only_here in (
+        "out", "overwrite", "device", "languages", "checkpoints", "checkpoint_minutes",
+        "reporting", "reporting_directory",
+    ):  # fmt: skip
+        del options[only_here]
+    files = {
+        key: Path(value).name
+        for key, value in options.items()
+        if value is not None and isinstance(getattr(config, key), Path)
+    }
+    return Manifest(
+        task=config.task,
+        base=base,
+        labels=data.labels,
+        max_length=config.max_length,
+        languages=task.languages(),
+        metrics=evaluation.report.summary(),
+        config=options
+        | files
+        | {
+            "base": base,
+            "train_sha256": data.train_sha256,
+            "validation_sha256": data.validation_sha256,
+            "train_examples": len(data.train),
+            "validation_examples": len(data.validation),
+        },
+        parent=parent,
+        options=task.describe() | context.records,
+        libraries={
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("torch", "transformers", "tokenizers")},
+        },
+    )

@@ -1,0 +1,41 @@
+"""Weights of a model as plain tensors: kept aside, put back, written and read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+
+def changing_weights(model: nn.Module) -> dict[str, Tensor]:
+    """Copies on the CPU of everything that training changes: trainable parameters and buffers (a batch norm's running
+    figures). A tensor shared under several names is there once."""
+    seen: set[int] = set()
+    kept: dict[str, Tensor] = {}
+    trainable = ((name, each) for name, each in model.named_parameters() if each.requires_grad)
+    for name, tensor in [*trainable, *model.named_buffers()]:
+        if tensor.data_ptr() in seen and tensor.numel():
+            continue
+        seen.add(tensor.data_ptr())
+        kept[name] = tensor.detach().to("cpu", copy=True).contiguous()
+    return kept
+
+
+def put_back(model: nn.Module, weights: dict[str, Tensor]) -> None:
+    """Give the model the weights that `changing_weights` kept."""
+    places = dict(model.named_parameters()) | dict(model.named_buffers())
+    with torch.no_grad():
+        for name, tensor in weights.items():
+            places[name].copy_(tensor)
+
+
+def write_weights(weights: dict[str, Tensor], path: Path) -> None:
+    """Write tensors as safetensors."""
+    save_file(weights, path)
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Read what `write_weights` wrote."""
+    return load_file(path)
