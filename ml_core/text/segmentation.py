@@ -42,3 +42,18 @@ def segment(text: str, language: str) -> list[str]:
         tokenizer = _jieba()
     words = (word.strip() for word in tokenizer.cut_for_search(folded))
     return [word for word in words if any(character.isalnum() for character in word)]
+
+
+def cut_chinese(text: str) -> list[str]:
+    """Words, white space and punctuation of ``text`` as it is written: joined, they are it again."""
+    with _LOAD:
+        tokenizer = _jieba()
+    return list(tokenizer.cut(text))
+
+
+def chinese_word_counts() -> dict[str, int]:
+    """How often each word of the segmenter's dictionary occurs in the corpus it was made from."""
+    with _LOAD:
+        tokenizer = _jieba()
+    # The dictionary holds the beginnings of its words too, with the count 0.
+    return {word: count for word, count in tokenizer.FREQ.items() if count}

@@ -1,0 +1,135 @@
+"""Find many fixed phrases in a text: a trie over characters, leftmost-longest matches.
+
+Case and width do not count ("ＡＰＰＬＥ" is "apple"), and a phrase of an alphabetic language is found
+only as whole words, while Chinese has no word boundaries to respect.
+"""
+
+from __future__ import annotations
+
+import functools
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+class PhraseMatch(NamedTuple):
+    """``text[start:end]`` is the phrase with number ``phrase``."""
+
+    start: int
+    end: int
+    phrase: int
+
+
+@dataclass(slots=True)
+class _Node:
+    children: dict[str, _Node] = field(default_factory=dict)
+    phrase: int = -1
+
+
+class PhraseMatcher:
+    """All of ``phrases`` at once; a match names a phrase by its place in that sequence.
+
+    Of equal phrases the first counts. A search takes time proportional to the text times the
+    longest phrase, however many phrases there are. Raises ValueError for an empty phrase.
+    """
+
+    def __init__(self, phrases: Iterable[str]) -> None:
+        self._root = _Node()
+        for number, phrase in enumerate(phrases):
+            folded = fold(" ".join(phrase.split()))
+            if not folded:
+                raise ValueError(f"phrase {number + 1} is empty")
+            node = self._root
+            for character in folded:
+                node = node.children.setdefault(character, _Node())
+            if node.phrase < 0:
+                node.phrase = number
+
+    def find(self, text: str) -> list[PhraseMatch]:
+        """Matches from left to right, the longest at each place, none overlapping."""
+        folded = fold(text)
+        matches: list[PhraseMatch] = []
+        at = 0
+        while at < len(folded):
+            match = self._longest(folded, at)
+            if match is None:
+                at += 1
+            else:
+                matches.append(match)
+                at = match.end
+        return matches
+
+    def find_any(self, text: str) -> bool:
+        """Whether any phrase occurs."""
+        folded = fold(text)
+        return any(self._longest(folded, at) is not None for at in range(len(folded)))
+
+    def _longest(self, folded: str, start: int) -> PhraseMatch | None:
+        node: _Node | None = self._root.children.get(folded[start])
+        if node is None or not _boundary(folded, start):
+            return None
+        best: PhraseMatch | None = None
+        end = start + 1
+        while node is not None:
+            if node.phrase >= 0 and _boundary(folded, end):
+                best = PhraseMatch(start, end, node.phrase)
+            if end == len(folded):
+                break
+            node = node.children.get(folded[end])
+            end += 1
+        return best
+
+
+def fold(text: str) -> str:
+    """``text`` without case and width, of the same length, so that places stay valid."""
+    return "".join(map(_fold_character, text))
+
+
+def is_east_asian(character: str) -> bool:
+    """Whether the character is of a script that is written without spaces."""
+    code = ord(character)
+    return (
+        0x3041 <= code <= 0x30FF
+        or 0x3400 <= code <= 0x4DBF
+        or 0x4E00 <= code <= 0x9FFF
+        or 0xF900 <= code <= 0xFAFF
+        or 0x20000 <= code <= 0x3FFFF
+    )
+
+
+def join_tokens(tokens: Sequence[str]) -> tuple[str, list[int]]:
+    """The text of ``tokens`` and where each begins in it.
+
+    Words are joined by a space; East Asian characters stand next to each other.
+    """
+    parts: list[str] = []
+    starts: list[int] = []
+    length = 0
+    for token in tokens:
+        before = parts[-1][-1:] if parts else ""
+        if parts and not (before and is_east_asian(before) and token and is_east_asian(token[0])):
+            parts.append(" ")
+            length += 1
+        starts.append(length)
+        parts.append(token)
+        length += len(token)
+    return "".join(parts), starts
+
+
+@functools.lru_cache(maxsize=65536)
+def _fold_character(character: str) -> str:
+    if character.isspace():
+        return " "
+    folded = unicodedata.normalize("NFKC", character).casefold()
+    return folded if len(folded) == 1 else character
+
+
+def _boundary(folded: str, at: int) -> bool:
+    """Whether a phrase may begin or end between ``folded[at - 1]`` and ``folded[at]``."""
+    if at in (0, len(folded)):
+        return True
+    left, right = folded[at - 1], folded[at]
+    if not (left.isalnum() and right.isalnum()):
+        return True
+    return is_east_asian(left) or is_east_asian(right)
