@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from ml_core.tasks.base import RowPredictor, Task
+from ml_core.tasks.base import RowPredictor, Task
 
 # Where each task's class lives; a task's module is imported (and torch with it) only when it is asked for.
 _HOMES = {

@@ -81,7 +81,7 @@ class Task(ABC):
     """
 
     name: ClassVar[str]
-    model: nn.Module
+    model: Any
 
     def __init__(self, config: TrainConfig, data: TaskData) -> None:
         self.config = config
@@ -102,6 +102,11 @@ class Task(ABC):
     @abstractmethod
     def loss(self, model: nn.Module, batch: Batch) -> Loss:
         """The loss of a batch; ``model`` is `model`, perhaps wrapped for several devices."""
+
+    def criterion(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The loss of each item from its logits; for methods that mix or compare logits. Only tasks with classes
+        have one."""
+        raise NotImplementedError
 
     @abstractmethod
     def evaluate(

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from ml_core.data.errors import DataError
-from ml_core.data.examples import Example, read_examples
+from ml_core.data.examples import read_examples
 from ml_core.data.splits import stratified_split
 from ml_core.evaluation.scoring import check_labels
 from ml_core.registry.artifact import sha256_file
@@ -56,11 +56,3 @@ def _read_labelled_texts(config: TrainConfig) -> TaskData:
 _READERS: dict[str, Callable[[TrainConfig], TaskData]] = {
     "text-classification": _read_labelled_texts,
 }
-
-
-def register_reader(task: str, reader: Callable[[TrainConfig], TaskData]) -> None:
-    """Say how the rows of ``task`` are read."""
-    _READERS[task] = reader
-
-
-Labelled = Example

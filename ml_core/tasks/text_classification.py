@@ -47,15 +47,16 @@ class TextClassification(Task):
 
     def loss(self, model: nn.Module, batch: Batch) -> Loss:
         logits = model(batch["input_ids"], batch["attention_mask"])
-        weights = self._weights.to(logits.device) if self._weights is not None else None
-        losses = functional.cross_entropy(
+        return Loss(self.criterion(logits, batch["labels"]).sum(), logits)
+
+    def criterion(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return functional.cross_entropy(
             logits,
-            batch["labels"],
-            weight=weights,
+            labels,
+            weight=self._weights.to(logits.device) if self._weights is not None else None,
             reduction="none",
             label_smoothing=self.config.label_smoothing,
         )
-        return Loss(losses.sum(), logits)
 
     def evaluate(
         self,

@@ -7,7 +7,6 @@ that changed, counts as not there.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -79,8 +78,7 @@ def discard(directory: Path) -> None:
     """Remove the checkpoints of a run that has ended well; other files stay."""
     for candidate in directory.glob("checkpoint-*"):
         shutil.rmtree(candidate, ignore_errors=True)
-    digest_of_nothing = not any(directory.iterdir()) if directory.is_dir() else False
-    if digest_of_nothing:
+    if directory.is_dir() and not any(directory.iterdir()):
         directory.rmdir()
 
 
@@ -94,8 +92,3 @@ def discard_broken(directory: Path) -> None:
 def _step(path: Path) -> int:
     number = path.name.removeprefix("checkpoint-")
     return int(number) if number.isdecimal() else -1
-
-
-def config_digest(run: dict[str, Any]) -> str:
-    """A short name for a run's settings and data."""
-    return hashlib.sha256(json.dumps(run, sort_keys=True).encode()).hexdigest()[:16]

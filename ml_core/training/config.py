@@ -19,6 +19,7 @@ from ml_core.training.options import (
     ModelOptions,
     OptimisationOptions,
     Option,
+    RegularisationOptions,
     RunOptions,
     check,
     convert,
@@ -29,7 +30,13 @@ __all__ = ["TASKS", "ConfigError", "TrainConfig", "read_yaml", "training_options
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainConfig(DataOptions, ModelOptions, OptimisationOptions, RunOptions):
+class TrainConfig(
+    DataOptions,
+    ModelOptions,
+    OptimisationOptions,
+    RegularisationOptions,
+    RunOptions,
+):
     """The options of `ml_core.training.train`; each is declared and explained in `ml_core.training.options`.
 
     Raises ConfigError for a value out of range, and for an option set for a task that has none such.

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -36,7 +35,7 @@ _BEST = "best.safetensors"
 _METHODS = "methods.pt"
 
 
-class FineTuner(Trainer):  # type: ignore[misc]
+class FineTuner(Trainer):
     """Trains ``run.task.model`` on ``features``; afterwards the model has the weights of its best evaluation, whose
     result is `best_evaluation`."""
 
@@ -71,7 +70,7 @@ class FineTuner(Trainer):  # type: ignore[misc]
             seed=config.seed,
             bf16=use_bfloat16(config.precision, run.device),
             use_cpu=run.device.type == "cpu",
-            fsdp=config.sharding == "full",
+            fsdp="full_shard auto_wrap" if config.sharding == "full" else "",
             eval_strategy="epoch",
             save_strategy="no",
             save_total_limit=2,
@@ -116,8 +115,8 @@ class FineTuner(Trainer):  # type: ignore[misc]
             batch_size=self.args.train_batch_size,
             seed=self.args.seed,
         )
-        loader = DataLoader(
-            self._features,  # type: ignore[arg-type]
+        loader: DataLoader[Any] = DataLoader(
+            self._features,  # type: ignore[arg-type]  # a list serves as a map-style data set
             batch_sampler=sampler,
             collate_fn=self._run_context.task.collate,
         )
@@ -165,7 +164,7 @@ class FineTuner(Trainer):  # type: ignore[misc]
         rate = self._run_context.config.learning_rate or task.default_learning_rate()
         encoder = task.encoder()
         self.optimizer = build_optimiser(
-            model or self.model, encoder, self._run_context.config, rate
+            model or self.model_wrapped, encoder, self._run_context.config, rate
         )
         return self.optimizer
 
@@ -211,14 +210,16 @@ class FineTuner(Trainer):  # type: ignore[misc]
     # Checkpoints: the model is any nn.Module, perhaps with tied weights.
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
-        directory = Path(output_dir or self.args.output_dir)
+        directory = Path(output_dir or self.args.output_dir or ".")
         directory.mkdir(parents=True, exist_ok=True)
         save_model(self.accelerator.unwrap_model(self.model_wrapped), str(directory / _MODEL))
 
     def _load_from_checkpoint(
         self, resume_from_checkpoint: str, model: nn.Module | None = None
     ) -> None:
-        load_model(model or self.model, str(Path(resume_from_checkpoint) / _MODEL))
+        load_model(
+            self.model if model is None else model, str(Path(resume_from_checkpoint) / _MODEL)
+        )
         self._course.take_up(Path(resume_from_checkpoint))
 
     def save_checkpoint_extras(self, directory: Path) -> None:
@@ -233,7 +234,7 @@ class FineTuner(Trainer):  # type: ignore[misc]
             method.load_state_dict(states.get(type(method).__name__, {}))
 
 
-class _Course(TrainerCallback, ExportableState):  # type: ignore[misc]
+class _Course(TrainerCallback, ExportableState):
     """Where the run is: progress, the best weights so far, when to stop and when to save."""
 
     def __init__(self, tuner: FineTuner, directory: Path, fingerprint: dict[str, Any]) -> None:
@@ -272,7 +273,8 @@ class _Course(TrainerCallback, ExportableState):  # type: ignore[misc]
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        course = state.stateful_callbacks.get(type(self).__name__)
+        saved: Any = state.stateful_callbacks
+        course = saved.get(type(self).__name__) if saved else None
         if state.global_step and course:
             # The Trainer restores callbacks by making new ones; this one cannot be made anew.
             kept = (course[0] if isinstance(course, list) else course)["attributes"]
@@ -356,15 +358,3 @@ def use_bfloat16(precision: str, device: torch.device) -> bool:
     if precision == "auto":
         return device.type == "cuda" and torch.cuda.is_bf16_supported()
     return precision == "bfloat16"
-
-
-# What a run that could not write says.
-def explain_full_disk(error: OSError, directory: Path) -> TrainingError:
-    """The error of a checkpoint or artefact that could not be written, with what to do."""
-    return TrainingError(
-        f"{directory}: cannot be written: {error.strerror or error}; make room and start the run again, it goes on "
-        "from its last checkpoint"
-    )
-
-
-Backward = Callable[[], None]

@@ -43,7 +43,15 @@ def run(config: TrainConfig, data: TaskData, reporter: Reporter) -> Artifact:
         else:
             directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         try:
-            artifact = _train(config, data, reporter, device, directory, checkpoint, marks)
+            artifact = _train(
+                config,
+                data,
+                reporter,
+                device=device,
+                directory=directory,
+                checkpoint=checkpoint,
+                marks=marks,
+            )
         except OSError as error:
             raise TrainingError(
                 f"{error.filename or directory}: cannot be written: {error.strerror or error}"
@@ -62,6 +70,7 @@ def _train(
     config: TrainConfig,
     data: TaskData,
     reporter: Reporter,
+    *,
     device: torch.device,
     directory: Path,
     checkpoint: Path | None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterator, Sequence
 
@@ -25,7 +26,7 @@ class LengthBuckets(Sampler[list[int]]):
         self._epoch = epoch
 
     def __len__(self) -> int:
-        return -(-len(self._lengths) // self.batch_size)
+        return math.ceil(len(self._lengths) / self.batch_size)
 
     def __iter__(self) -> Iterator[list[int]]:
         generator = random.Random(f"{self._seed}:{self._epoch}")

@@ -7,9 +7,18 @@ the list; its options are a group in `ml_core.training.options`.
 from __future__ import annotations
 
 from ml_core.training.config import TrainConfig
+from ml_core.training.methods.adversarial import Adversarial
+from ml_core.training.methods.averaging import WeightAveraging
 from ml_core.training.methods.base import Method, Run
+from ml_core.training.methods.mixup import Mixup
+from ml_core.training.methods.r_drop import RDrop
 
-METHODS: list[type[Method]] = []
+METHODS: list[type[Method]] = [
+    Adversarial,
+    RDrop,
+    Mixup,
+    WeightAveraging,
+]
 
 
 def wanted_methods(config: TrainConfig) -> list[Method]:

@@ -46,7 +46,7 @@ class Method:
         """Before the training rows are tokenised; may change ``run.task.data.train``."""
 
     def prepare_model(self, run: Run) -> None:
-        """Before the optimiser is made; may freeze, replace or add parameters of ``run.task.model``, on the CPU still."""
+        """Before the optimiser is made; may freeze, replace or add parameters of ``run.task.model``."""
 
     def wrap_loss(self, loss: LossFunction) -> LossFunction:
         """The loss that is trained on, made from the one of the methods before."""

@@ -4,12 +4,14 @@ from ml_core.training.options.base import ConfigError, Option, check, convert, d
 from ml_core.training.options.data import DataOptions
 from ml_core.training.options.model import TASKS, ModelOptions
 from ml_core.training.options.optimisation import OptimisationOptions
+from ml_core.training.options.regularisation import RegularisationOptions
 from ml_core.training.options.run import RunOptions
 
 GROUPS: tuple[tuple[str, type], ...] = (
     ("Data", DataOptions),
     ("Model", ModelOptions),
     ("Optimisation", OptimisationOptions),
+    ("Regularisation", RegularisationOptions),
     ("Run", RunOptions),
 )
 
@@ -21,6 +23,7 @@ __all__ = [
     "ModelOptions",
     "OptimisationOptions",
     "Option",
+    "RegularisationOptions",
     "RunOptions",
     "check",
     "convert",

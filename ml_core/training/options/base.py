@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
+import math
+import operator
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, Field, dataclass, fields
 from pathlib import Path
@@ -60,7 +63,7 @@ class Option:
 
 def describe(group: type, title: str) -> Iterator[Option]:
     """The options that the dataclass ``group`` itself declares, in order."""
-    own = group.__dict__.get("__annotations__", {})
+    own = inspect.get_annotations(group)
     for each in fields(group):
         if each.name not in own:
             continue
@@ -88,10 +91,10 @@ def check(option: Option, value: Any) -> None:
         return
     if option.kind in {"int", "float"}:
         for bound, good, words in (
-            (option.at_least, lambda v, b: v >= b, "at least"),
-            (option.above, lambda v, b: v > b, "above"),
-            (option.at_most, lambda v, b: v <= b, "at most"),
-            (option.below, lambda v, b: v < b, "below"),
+            (option.at_least, operator.ge, "at least"),
+            (option.above, operator.gt, "above"),
+            (option.at_most, operator.le, "at most"),
+            (option.below, operator.lt, "below"),
         ):
             if bound is not None and not good(value, bound):
                 raise ConfigError(f"{option.name}: must be {words} {bound:g}, not {value!r}")
@@ -134,7 +137,7 @@ def _to_float(value: Any) -> float:
     if isinstance(value, bool):
         raise ValueError
     number = float(value)
-    if number != number or number in (float("inf"), float("-inf")):
+    if not math.isfinite(number):
         raise ValueError
     return number
 
