@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -16,6 +16,8 @@ from transformers import AutoConfig, AutoModel
 
 from ml_core.models.bases import drop_pooler, quiet_transformers
 from ml_core.registry.artifact import CONFIG, WEIGHTS, Artifact, ArtifactError
+
+TextModel = TypeVar("TextModel", bound=nn.Module)
 
 
 class TextClassifier(nn.Module):
@@ -80,12 +82,18 @@ def select_device(name: str) -> torch.device:
 
 
 def save_classifier(model: TextClassifier, directory: Path) -> None:
-    """Write ``model.safetensors`` and ``config.json``.
+    """Write a classifier's files; see `save_text_model`."""
+    save_text_model(model, directory)
+
+
+def save_text_model(model: nn.Module, directory: Path) -> None:
+    """Write ``model.safetensors`` and ``config.json`` of a model with an ``encoder`` and, perhaps, more layers.
 
     The encoder's weights carry transformers' own prefix, so
     ``AutoModel.from_pretrained(directory)`` reads them too.
     """
-    prefix = _encoder_prefix(model.encoder)
+    encoder: Any = model.encoder
+    prefix = _encoder_prefix(encoder)
     tensors = {
         (f"{prefix}.{name.removeprefix('encoder.')}" if name.startswith("encoder.") else name): (
             tensor.detach().cpu().contiguous()
@@ -93,8 +101,8 @@ def save_classifier(model: TextClassifier, directory: Path) -> None:
         for name, tensor in model.state_dict().items()
     }
     save_file(tensors, directory / WEIGHTS, metadata={"format": "pt"})
-    config: dict[str, Any] = model.encoder.config.to_dict()
-    config["architectures"] = [type(model.encoder).__name__]
+    config: dict[str, Any] = encoder.config.to_dict()
+    config["architectures"] = [type(encoder).__name__]
     # Where the base was found is a path of the machine that trained it.
     config.pop("_name_or_path", None)
     target = directory / CONFIG
@@ -102,7 +110,13 @@ def save_classifier(model: TextClassifier, directory: Path) -> None:
 
 
 def load_classifier(artifact: Artifact) -> TextClassifier:
-    """Rebuild the model of an artefact, in evaluation mode.
+    """Rebuild the classifier of an artefact, in evaluation mode; raises ArtifactError as `load_text_model` does."""
+    labels = len(artifact.manifest.labels)
+    return load_text_model(artifact, lambda encoder: TextClassifier(encoder, labels))
+
+
+def load_text_model(artifact: Artifact, build: Callable[[Any], TextModel]) -> TextModel:
+    """Rebuild what `save_text_model` wrote, in evaluation mode; ``build`` makes the model around an encoder.
 
     Raises ArtifactError naming the file: weights that do not fit the configuration, or are not
     finite.
@@ -127,7 +141,7 @@ def load_classifier(artifact: Artifact) -> TextClassifier:
         (f"encoder.{name.removeprefix(prefix)}" if name.startswith(prefix) else name): tensor
         for name, tensor in tensors.items()
     }
-    model = TextClassifier(encoder, len(artifact.manifest.labels))
+    model = build(encoder)
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
