@@ -1,7 +1,16 @@
 """What a model is made of and where it serves: data sets, snapshots, runs, versions, deployments, predictions."""
 
+from rootstock.modelhub.models.annotation import Annotation, AnnotationQueue, Decision
 from rootstock.modelhub.models.common import AuthoredModel, Language, Split, Task
-from rootstock.modelhub.models.datasets import Dataset, DatasetExample, LabelChange, Snapshot
+from rootstock.modelhub.models.datasets import (
+    Dataset,
+    DatasetExample,
+    DatasetImport,
+    DatasetItem,
+    DatasetSource,
+    LabelChange,
+    Snapshot,
+)
 from rootstock.modelhub.models.predictions import Prediction
 from rootstock.modelhub.models.runs import TrainingPoint, TrainingRun
 from rootstock.modelhub.models.versions import (
@@ -14,9 +23,15 @@ from rootstock.modelhub.models.versions import (
 )
 
 __all__ = [
+    "Annotation",
+    "AnnotationQueue",
     "AuthoredModel",
     "Dataset",
     "DatasetExample",
+    "DatasetImport",
+    "DatasetItem",
+    "DatasetSource",
+    "Decision",
     "Deployment",
     "DeploymentChange",
     "Evaluation",
