@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from ml_core.registry.artifact import Artifact
     from ml_core.training.config import TrainConfig
+    from ml_core.training.sampling import LengthBuckets
 
 # One row made ready for the model; every feature has a "length" (tokens, items or pixels) to form batches by.
 Feature = dict[str, Any]
@@ -94,6 +95,13 @@ class Task(ABC):
     @abstractmethod
     def collate(self, features: list[Feature]) -> Batch:
         """One padded batch of CPU tensors."""
+
+    def sampler(self, features: Sequence[Feature], *, batch_size: int, seed: int) -> LengthBuckets:
+        """Which training features come together: those of like length."""
+        from ml_core.training.sampling import LengthBuckets
+
+        lengths = [feature["length"] for feature in features]
+        return LengthBuckets(lengths, batch_size=batch_size, seed=seed)
 
     @abstractmethod
     def items(self, batch: Batch) -> int:

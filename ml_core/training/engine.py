@@ -27,7 +27,6 @@ from ml_core.training.checkpoints import seal
 from ml_core.training.methods.base import Method, Run
 from ml_core.training.optimiser import build_optimiser
 from ml_core.training.progress import TrainingError
-from ml_core.training.sampling import LengthBuckets
 from ml_core.training.weights import changing_weights, put_back, read_weights, write_weights
 
 _MODEL = "model.safetensors"
@@ -110,10 +109,8 @@ class FineTuner(Trainer):
     # Batches
 
     def get_train_dataloader(self) -> DataLoader[Any]:
-        sampler = LengthBuckets(
-            [feature["length"] for feature in self._features],
-            batch_size=self.args.train_batch_size,
-            seed=self.args.seed,
+        sampler = self._run_context.task.sampler(
+            self._features, batch_size=self.args.train_batch_size, seed=self.args.seed
         )
         loader: DataLoader[Any] = DataLoader(
             self._features,  # type: ignore[arg-type]  # a list serves as a map-style data set
