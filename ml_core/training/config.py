@@ -16,6 +16,7 @@ from ml_core.training.options import (
     TASKS,
     ConfigError,
     DataOptions,
+    MatchingOptions,
     ModelOptions,
     OptimisationOptions,
     Option,
@@ -35,6 +36,7 @@ class TrainConfig(
     ModelOptions,
     OptimisationOptions,
     RegularisationOptions,
+    MatchingOptions,
     RunOptions,
 ):
     """The options of `ml_core.training.train`; each is declared and explained in `ml_core.training.options`.

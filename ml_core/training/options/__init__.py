@@ -2,6 +2,7 @@
 
 from ml_core.training.options.base import ConfigError, Option, check, convert, describe, option
 from ml_core.training.options.data import DataOptions
+from ml_core.training.options.matching import MatchingOptions
 from ml_core.training.options.model import TASKS, ModelOptions
 from ml_core.training.options.optimisation import OptimisationOptions
 from ml_core.training.options.regularisation import RegularisationOptions
@@ -12,6 +13,7 @@ GROUPS: tuple[tuple[str, type], ...] = (
     ("Model", ModelOptions),
     ("Optimisation", OptimisationOptions),
     ("Regularisation", RegularisationOptions),
+    ("Matching", MatchingOptions),
     ("Run", RunOptions),
 )
 
@@ -20,6 +22,7 @@ __all__ = [
     "TASKS",
     "ConfigError",
     "DataOptions",
+    "MatchingOptions",
     "ModelOptions",
     "OptimisationOptions",
     "Option",
