@@ -9,11 +9,13 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeVar
 
 from django.conf import settings
@@ -21,15 +23,22 @@ from django.conf import settings
 from ml_core import serving
 from ml_core.models import Prediction
 from rootstock.modelhub.models import Deployment
-from rootstock.modelhub.storage import absolute_path
+from rootstock.modelhub.storage import (
+    StorageProblem,
+    StoreUnavailable,
+    absolute_path,
+    local_artifact,
+)
 
 __all__ = [
+    "AskedPrediction",
     "DeploymentResult",
     "InferenceUnavailable",
     "ModelUnusable",
     "NoDeployment",
     "Prediction",
     "Target",
+    "answer_times",
     "classify",
     "classify_texts",
     "load_version",
@@ -68,7 +77,8 @@ class ModelUnusable(Exception):
 class Target:
     """A deployment and the version that answers for it at this moment.
 
-    `languages` are the ISO 639-1 codes the model can read: texts in other languages must not be sent.
+    `languages` are the ISO 639-1 codes the model can read: texts in other languages must not be sent. `shadow_rate` is
+    the share of the texts that a shadow version is asked about afterwards; 0 without a shadow.
     """
 
     name: str
@@ -78,6 +88,16 @@ class Target:
     languages: tuple[str, ...]
     labels: tuple[str, ...]
     model_path: str
+    artifact_path: str = ""
+    digest: str = ""
+    shadow_rate: float = 0.0
+
+
+@dataclass(frozen=True)
+class AskedPrediction(Prediction):
+    """An answer that remembers its text, because a shadow version is to be asked the same (see `predictions_log`)."""
+
+    text: str = ""
 
 
 @dataclass(frozen=True)
@@ -114,6 +134,9 @@ def resolve(names: Iterable[str]) -> dict[str, Target]:
             languages=tuple(deployment.version.languages),
             labels=tuple(deployment.version.labels),
             model_path=str(absolute_path(deployment.version.artifact_path)),
+            artifact_path=deployment.version.artifact_path,
+            digest=deployment.version.digest,
+            shadow_rate=deployment.shadow_rate if deployment.shadow_id else 0.0,
         )
         for deployment in rows
     }
@@ -133,6 +156,8 @@ def classify(
         ModelUnusable: a model cannot be loaded.
     """
     asked = [name for name, texts in requests.items() if texts]
+    for name in asked:
+        _have(targets[name].artifact_path, targets[name].digest)
     started = time.monotonic()
     answers: dict[str, list[Prediction]] = {}
     if asked:
@@ -145,7 +170,8 @@ def classify(
             )
         )
         answers = {
-            name: list(result.predictions) for name, result in zip(asked, results, strict=True)
+            name: _remember(targets[name].shadow_rate, requests[name], result.predictions)
+            for name, result in zip(asked, results, strict=True)
         }
     seconds = time.monotonic() - started
     return {
@@ -171,14 +197,54 @@ def classify_texts(requests: Mapping[str, Sequence[str]]) -> dict[str, Deploymen
     return classify(resolve(requests), requests)
 
 
-def load_version(artifact_path: str) -> serving.ModelInfo:
+def load_version(artifact_path: str, digest: str = "") -> serving.ModelInfo:
     """Load an artefact (path relative to ROOTSTOCK_ARTIFACTS) into the inference process, ahead of its first use.
 
     Raises:
         InferenceUnavailable, ModelUnusable.
     """
-    path = absolute_path(artifact_path)
+    path = _have(artifact_path, digest)
     return _call(lambda client: client.load(path), timeout=LOAD_TIMEOUT_SECONDS)
+
+
+def answer_times(artifact_path: str, texts: Sequence[str], *, digest: str = "") -> list[float]:
+    """Seconds that the inference process takes for each text, asked one after the other.
+
+    Raises:
+        InferenceUnavailable, ModelUnusable.
+    """
+    path = str(_have(artifact_path, digest))
+    times = []
+    for text in texts:
+        request = serving.ClassifyRequest(path, [text])
+        started = time.perf_counter()
+        _call(lambda client, asked=request: client.classify([asked]))  # type: ignore[misc]
+        times.append(time.perf_counter() - started)
+    return times
+
+
+def _have(artifact_path: str, digest: str) -> Path:
+    """The artefact's directory on this machine; fetched when there is a store and it is not here yet."""
+    try:
+        return local_artifact(artifact_path, digest)
+    except StoreUnavailable as error:
+        raise InferenceUnavailable(str(error)) from error
+    except StorageProblem as error:
+        raise ModelUnusable(str(error)) from error
+
+
+def _remember(
+    rate: float, texts: Sequence[str], predictions: Iterable[Prediction]
+) -> list[Prediction]:
+    """The predictions; those of which a shadow is to be asked as well know their text."""
+    if rate <= 0:
+        return list(predictions)
+    return [
+        AskedPrediction(prediction.label, prediction.probabilities, text)
+        if random.random() < rate
+        else prediction
+        for text, prediction in zip(texts, predictions, strict=True)
+    ]
 
 
 _clients: dict[tuple[str, float], serving.InferenceClient] = {}

@@ -8,14 +8,19 @@ from datetime import timedelta
 from typing import Any
 
 from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models.fields.json import KeyTextTransform
 from django.utils import timezone
 
-from rootstock.jobs.models import TERMINAL
+from rootstock.jobs.models import TERMINAL, Job
+from rootstock.modelhub import gate
 from rootstock.modelhub.models import (
     Dataset,
     DatasetExample,
     Deployment,
     DeploymentChange,
+    Evaluation,
+    GatePolicy,
+    GateReport,
     ModelVersion,
     Prediction,
     Snapshot,
@@ -112,15 +117,78 @@ def run_curve(run: TrainingRun) -> list[dict[str, Any]]:
 def version_list() -> QuerySet[ModelVersion]:
     """Model versions, newest first, without their cards."""
     return (
-        ModelVersion.objects.select_related("snapshot__dataset", "run")
-        .defer("card", "run__log")
+        ModelVersion.objects.select_related("snapshot__dataset", "run", "parent")
+        .defer("card", "run__log", "parent__card", "parent__metrics")
         .order_by("-id")
     )
 
 
+def version_ancestors(version: ModelVersion) -> list[ModelVersion]:
+    """The versions that it was trained from, its parent first, with their snapshots."""
+    found: list[ModelVersion] = []
+    parent_id = version.parent_id
+    while parent_id is not None and all(each.pk != parent_id for each in found):
+        parent = (
+            ModelVersion.objects.select_related("snapshot__dataset", "run")
+            .defer("card", "run__log")
+            .get(pk=parent_id)
+        )
+        found.append(parent)
+        parent_id = parent.parent_id
+    return found
+
+
+def evaluation_list(version: ModelVersion) -> QuerySet[Evaluation]:
+    """What was measured of a version after its training, newest first."""
+    return (
+        Evaluation.objects.filter(version=version)
+        .select_related("snapshot__dataset")
+        .order_by("-id")
+    )
+
+
+def gate_policy_get(deployment: str) -> GatePolicy | None:
+    """The stored policy of a deployment, or None when it has the defaults."""
+    return GatePolicy.objects.filter(deployment=deployment).first()
+
+
+def gate_report_list(version: ModelVersion, deployment: str | None = None) -> QuerySet[GateReport]:
+    """What the gate found of a version, newest first."""
+    reports = GateReport.objects.filter(version=version).select_related("current").order_by("-id")
+    return reports if deployment is None else reports.filter(deployment=deployment)
+
+
+def gate_report_current(version: ModelVersion, deployment: str) -> GateReport | None:
+    """The newest report of a version for a deployment, if it still holds.
+
+    It does while the same version is deployed and the policy in force is the one it was made by.
+    """
+    report = gate_report_list(version, deployment).first()
+    if report is None:
+        return None
+    deployed = Deployment.objects.filter(name=deployment).values_list("version_id", flat=True)
+    stored = gate_policy_get(deployment)
+    policy = gate.effective_policy(stored.checks if stored else None)
+    if report.current_id != deployed.first() or report.policy != policy:
+        return None
+    return report
+
+
+def gate_job(version: ModelVersion, deployment: str | None = None) -> Job | None:
+    """The job that makes the checks of a version (for a deployment) at this moment."""
+    jobs = Job.objects.filter(kind="modelhub.gate", params__version=str(version.pk))
+    if deployment is not None:
+        jobs = jobs.filter(params__deployment=deployment)
+    return jobs.exclude(state__in=TERMINAL).order_by("-id").first()
+
+
 def deployment_list() -> QuerySet[Deployment]:
     """Deployments by name, with their current version."""
-    return Deployment.objects.select_related("version").defer("version__card").order_by("name")
+    return (
+        Deployment.objects.select_related("version", "shadow")
+        .defer("version__card", "shadow__card")
+        .order_by("name")
+    )
 
 
 def deployment_get(name: str) -> Deployment | None:
@@ -168,7 +236,9 @@ def deployment_activity(deployment: Deployment) -> Activity:
     # Ids are in the order of time, and the index on them is the one that is there.
     first = uuid.UUID(int=int(since.timestamp() * 1000) << 80)
     rows = (
-        Prediction.objects.filter(deployment_id=deployment.pk, id__gte=first, created_at__gte=since)
+        Prediction.objects.filter(
+            deployment_id=deployment.pk, id__gte=first, created_at__gte=since, shadow=False
+        )
         .order_by()
         .values_list("label")
         .annotate(count=Count("id"), latency=Sum("latency_ms"))
@@ -186,8 +256,9 @@ def prediction_list(
     subject_type: str | None = None,
     subject_id: uuid.UUID | None = None,
     label: str | None = None,
+    shadow: bool = False,
 ) -> QuerySet[Prediction]:
-    """The prediction log, newest first. `deployment` is a name."""
+    """The prediction log, newest first; with `shadow` what shadows said instead. `deployment` is a name."""
     wanted: dict[str, Any] = {
         "version_id": version,
         "subject_type": subject_type,
@@ -195,10 +266,64 @@ def prediction_list(
         "label": label,
     }
     rows = Prediction.objects.filter(
-        **{column: value for column, value in wanted.items() if value is not None}
+        shadow=shadow,
+        **{column: value for column, value in wanted.items() if value is not None},
     )
     if deployment is not None:
         rows = rows.filter(
             deployment_id__in=Deployment.objects.filter(name=deployment).values("pk")
         )
     return rows.order_by("-id")
+
+
+@dataclass(frozen=True)
+class ShadowComparison:
+    """What a shadow said beside what was answered, since it began."""
+
+    asked: int
+    agreed: int
+    # (answered, said by the shadow, how often), the most frequent first
+    pairs: list[tuple[str, str, int]]
+
+    @property
+    def agreement(self) -> float | None:
+        """Share of the same label, or None while nothing was asked."""
+        return self.agreed / self.asked if self.asked else None
+
+
+def shadow_predictions(deployment: Deployment) -> QuerySet[Prediction]:
+    """What the present shadow of a deployment has said since it began, newest first."""
+    if deployment.shadow_since is None:
+        return Prediction.objects.none()
+    # Ids are in the order of time, and the index on them is the one that is there.
+    first = uuid.UUID(int=int(deployment.shadow_since.timestamp() * 1000) << 80)
+    return Prediction.objects.filter(
+        deployment_id=deployment.pk,
+        version_id=deployment.shadow_id,
+        shadow=True,
+        id__gte=first,
+        created_at__gte=deployment.shadow_since,
+    ).order_by("-id")
+
+
+def shadow_disagreements(deployment: Deployment) -> QuerySet[Prediction]:
+    """Those of its answers whose label is not the one that was given, newest first."""
+    return shadow_predictions(deployment).exclude(label=KeyTextTransform("label", "compared"))
+
+
+def shadow_comparison(deployment: Deployment) -> ShadowComparison:
+    """How often the present shadow agrees, and where it does not."""
+    rows = (
+        shadow_predictions(deployment)
+        .order_by()
+        .annotate(answered=KeyTextTransform("label", "compared"))
+        .values_list("answered", "label")
+        .annotate(count=Count("id"))
+        .order_by("-count", "answered", "label")
+    )
+    counted = [(str(answered), label, count) for answered, label, count in rows]
+    return ShadowComparison(
+        asked=sum(count for *_, count in counted),
+        agreed=sum(count for answered, label, count in counted if answered == label),
+        pairs=[row for row in counted if row[0] != row[1]][:10],
+    )

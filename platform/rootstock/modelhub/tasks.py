@@ -5,9 +5,18 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from rootstock.common.actors import Actor
+from rootstock.jobs.models import Job
 from rootstock.jobs.runner import JobCancelled, JobContext, job_kind
+from rootstock.modelhub.evaluations import OnProgress, execute_evaluation, execute_gate
+from rootstock.modelhub.inference import DeploymentResult
 from rootstock.modelhub.runs import execute_run
+from rootstock.modelhub.services.gate import EVALUATE_JOB, GATE_JOB
+from rootstock.modelhub.services.predictions import SHADOW_TOPIC
+from rootstock.modelhub.services.shadows import shadow_log
 from rootstock.modelhub.services.training import JOB_KIND
+from rootstock.modelhub.shadowing import shadow_ask
+from rootstock.outbox.handlers import handler
 
 
 @job_kind(JOB_KIND, resumable=True)
@@ -23,3 +32,43 @@ def run_training(context: JobContext) -> dict[str, Any]:
         on_progress=progress,
         cancelled_by=(JobCancelled,),
     )
+
+
+@job_kind(GATE_JOB, resumable=True)
+def run_gate(context: JobContext) -> dict[str, Any]:
+    """Make the checks of the version that the job names."""
+    with context.scope():
+        job = Job.objects.get(pk=context.job_id)
+    return execute_gate(
+        organisation_id=context.organisation_id,
+        version_id=uuid.UUID(context.params["version"]),
+        deployment=context.params["deployment"],
+        actor=Actor(job.actor_kind, job.actor_id, job.actor_label),  # type: ignore[arg-type]
+        on_progress=_progress(context),
+    )
+
+
+@job_kind(EVALUATE_JOB, resumable=True)
+def run_evaluation(context: JobContext) -> dict[str, Any]:
+    """Measure the version that the job names."""
+    return execute_evaluation(
+        organisation_id=context.organisation_id,
+        version_id=uuid.UUID(context.params["version"]),
+        snapshot_id=uuid.UUID(context.params["snapshot"]),
+        split=context.params["split"],
+        on_progress=_progress(context),
+    )
+
+
+@handler(SHADOW_TOPIC, max_attempts=5, prepare=shadow_ask)
+def log_shadow(payload: dict[str, Any], result: DeploymentResult | None) -> None:
+    """Keep what the shadow said, if there is one still."""
+    if result is not None:
+        shadow_log(result=result, asked=payload["asked"])
+
+
+def _progress(context: JobContext) -> OnProgress:
+    def tell(fraction: float, phase: str, message: str) -> None:
+        context.progress(fraction=fraction, phase=phase, message=message)
+
+    return tell

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from modelhub_helpers import OPTIONS, make_examples, write_tiny_base
 
+from ml_core.models import Prediction
 from ml_core.registry import Artifact
-from ml_core.serving import ModelInfo
+from ml_core.serving import ClassifyRequest, ClassifyResult, ModelInfo
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -77,6 +78,17 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
                 max_length=manifest.max_length,
                 size_bytes=artifact.size_bytes,
             )
+
+        def classify(self, requests: list[ClassifyRequest]) -> list[ClassifyResult]:
+            """The first label, and sure of it."""
+            results = []
+            for request in requests:
+                artifact = Artifact.open(request.model, verify=False)
+                first, *others = artifact.manifest.labels
+                said = Prediction(first, {first: 1.0, **dict.fromkeys(others, 0.0)})
+                predictions = (said,) * len(request.texts)
+                results.append(ClassifyResult(request.model, artifact.digest, predictions))
+            return results
 
     def client(_: float) -> Any:
         return Client()

@@ -121,7 +121,7 @@ def test_a_version_that_does_not_load_is_not_promoted(
     def unreachable(*_: object, **__: object) -> None:
         raise inference.InferenceUnavailable("nobody answers")
 
-    monkeypatch.setattr("rootstock.modelhub.checks.load_version", unreachable)
+    monkeypatch.setattr("rootstock.modelhub.gate.loads.load_version", unreachable)
     with pytest.raises(PromotionRefused, match="does not answer"):
         services.version_promote(version=register(place_artifact), actor=ACTOR)
 
@@ -152,15 +152,18 @@ def test_a_worse_version_is_refused_with_the_evidence_unless_forced(
     assert selectors.deployment_get(NAME).version == nearly
 
 
-def test_versions_of_different_snapshots_are_not_compared(
+def test_versions_of_different_snapshots_have_to_be_measured_first(
     scope: Organisation, artifacts: Path, place_artifact
 ) -> None:
     one = register(place_artifact, snapshot=make_snapshot("a", 60), macro_f1=0.9)
     two = register(place_artifact, snapshot=make_snapshot("b", 90), macro_f1=0.5)
     services.version_promote(version=one, actor=ACTOR)
-    services.version_promote(version=two, actor=ACTOR)
+    with pytest.raises(PromotionRefused, match="another snapshot"):
+        services.version_promote(version=two, actor=ACTOR)
+    services.version_promote(version=two, actor=ACTOR, force=True, reason="the old data was wrong")
     change = selectors.deployment_history(selectors.deployment_get(NAME))[0]
-    assert any("another snapshot" in verdict["detail"] for verdict in change.checks)
+    (verdict,) = [each for each in change.checks if not each["passed"]]
+    assert (verdict["check"], verdict["verdict"]) == ("quality", "not-measured")
 
 
 def test_resolve_sees_a_promotion_at_once(scope: Organisation, place_artifact) -> None:

@@ -15,6 +15,8 @@ from kombu.entity import Queue
 ROOT = Path(__file__).resolve().parents[4]
 VAR = Path(os.environ.get("ROOTSTOCK_VAR", ROOT / "var")).resolve()
 ARTIFACTS = Path(os.environ.get("ROOTSTOCK_ARTIFACTS", VAR / "artifacts")).resolve()
+# where artefacts are kept besides (fsspec: s3://bucket/prefix); empty: on this machine's disk only
+ARTIFACT_STORE = os.environ.get("ROOTSTOCK_ARTIFACT_STORE", "")
 DATA = Path(os.environ.get("ROOTSTOCK_DATA", ROOT.parent / "shared" / "data")).resolve()
 
 SECRET_KEY = os.environ.get("ROOTSTOCK_SECRET_KEY", "")

@@ -12,11 +12,20 @@ from rootstock.modelhub.services.datasets import (
     example_relabel,
     examples_add,
 )
+from rootstock.modelhub.services.gate import (
+    evaluation_start,
+    gate_now,
+    gate_policy,
+    gate_policy_update,
+    gate_start,
+)
 from rootstock.modelhub.services.imports import ImportProblem, ImportReport, dataset_import
 from rootstock.modelhub.services.predictions import Subject, predictions_log
+from rootstock.modelhub.services.shadows import shadow_end, shadow_start
 from rootstock.modelhub.services.snapshots import snapshot_create
 from rootstock.modelhub.services.training import training_cancel, training_start
 from rootstock.modelhub.services.versions import (
+    gate_ensure,
     promotion_checks,
     version_promote,
     version_register,
@@ -33,11 +42,19 @@ __all__ = [
     "dataset_delete",
     "dataset_import",
     "dataset_update",
+    "evaluation_start",
     "example_delete",
     "example_relabel",
     "examples_add",
+    "gate_ensure",
+    "gate_now",
+    "gate_policy",
+    "gate_policy_update",
+    "gate_start",
     "predictions_log",
     "promotion_checks",
+    "shadow_end",
+    "shadow_start",
     "snapshot_create",
     "training_cancel",
     "training_start",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,36 +10,34 @@ from django.utils.translation import gettext as _
 
 from ml_core.registry import Artifact, ArtifactError
 from rootstock.common.actors import Actor
-from rootstock.modelhub.checks import Candidate, Verdict, run_checks
+from rootstock.modelhub import gate
 from rootstock.modelhub.errors import Conflict, ModelhubError, PromotionRefused
 from rootstock.modelhub.models import (
     Deployment,
     DeploymentChange,
+    GateReport,
     ModelVersion,
     Snapshot,
     TrainingRun,
 )
+from rootstock.modelhub.selectors import gate_report_current
 from rootstock.modelhub.services.events import authored, record
+from rootstock.modelhub.services.gate import gate_candidate, gate_now
+from rootstock.modelhub.services.history import change_write, previous_version
 from rootstock.modelhub.services.locks import lock_name
-from rootstock.modelhub.storage import absolute_path
+from rootstock.modelhub.services.names import check_model_name
+from rootstock.modelhub.services.shadows import shadow_close
+from rootstock.modelhub.storage import StorageProblem, artifact_publish, local_artifact
 
-_NAME = re.compile(r"[a-z][a-z0-9_-]*(\.[a-z0-9][a-z0-9_-]*)*")
-
-
-def check_model_name(name: str, *, place: str = "name") -> str:
-    """The name of a version series or deployment: "finance.sentiment".
-
-    Raises:
-        ModelhubError: another form.
-    """
-    if len(name) > 120 or not _NAME.fullmatch(name):
-        problem = _(
-            "Use small letters, digits, hyphens and dots, beginning with a letter, like “finance.sentiment”."
-        )
-        raise ModelhubError(
-            "invalid", problem, errors=[{"pointer": f"/{place}", "detail": problem}]
-        )
-    return name
+__all__ = [
+    "check_model_name",
+    "gate_ensure",
+    "previous_version",
+    "promotion_checks",
+    "version_promote",
+    "version_register",
+    "version_rollback",
+]
 
 
 def version_register(
@@ -55,15 +52,18 @@ def version_register(
 ) -> ModelVersion:
     """Register an artefact (path relative to ROOTSTOCK_ARTIFACTS) as the next version of `name`.
 
+    Where there is an artefact store, it is uploaded first.
+
     `metrics` are reports by part ("validation", "test"); without them the manifest's validation figures are taken.
 
     Raises:
-        ModelhubError: the artefact is missing or damaged.
+        ModelhubError: the artefact is missing or damaged, or the store does not take it.
     """
     check_model_name(name)
     try:
-        artifact = Artifact.open(absolute_path(artifact_path))
-    except (ArtifactError, ValueError) as error:
+        artifact = Artifact.open(local_artifact(artifact_path, ""))
+        artifact_publish(artifact_path)
+    except (ArtifactError, StorageProblem, ValueError) as error:
         raise ModelhubError("artifact-unusable", str(error)) from error
     manifest = artifact.manifest
     lock_name("version", name)
@@ -97,10 +97,18 @@ def version_register(
     return version
 
 
-def promotion_checks(*, version: ModelVersion, deployment_name: str) -> list[Verdict]:
-    """What the checks say about a promotion, without promoting."""
-    deployment = Deployment.objects.select_related("version").filter(name=deployment_name).first()
-    return run_checks(Candidate(version, deployment))
+def promotion_checks(*, version: ModelVersion, deployment_name: str) -> list[dict[str, Any]]:
+    """What the newest report of the gate that still holds says about a promotion; [] when there is none."""
+    report = gate_report_current(version, deployment_name)
+    return list(report.verdicts) if report else []
+
+
+def gate_ensure(*, version: ModelVersion, deployment: str, actor: Actor) -> GateReport:
+    """The report of the gate that holds for a promotion now; without one the checks are made from what is stored."""
+    check_model_name(deployment, place="deployment")
+    return gate_report_current(version, deployment) or gate_now(
+        version=version, deployment=deployment, actor=actor
+    )
 
 
 def version_promote(
@@ -113,10 +121,13 @@ def version_promote(
 ) -> Deployment:
     """Let `version` answer for `deployment` (default: the name of its series), which is made if it is new.
 
-    With `force` and a reason, checks that can be forced are overruled; the history says so.
+    The newest report of the gate decides, if it is about the version that is deployed now and the policy in force;
+    without one the checks are made here, from the figures that are stored. The checks that protect serving are made
+    again in any case. With `force` and a reason, what can be forced is overruled; the history says so. If the version
+    was the deployment's shadow, it is that no longer.
 
     Raises:
-        PromotionRefused: a check failed; the error carries the evidence.
+        PromotionRefused: a check did not pass; the error carries the evidence.
         Conflict: it is the deployed version already.
         ModelhubError: `force` without a reason.
     """
@@ -128,37 +139,40 @@ def version_promote(
             "reason-missing", problem, errors=[{"pointer": "/reason", "detail": problem}]
         )
     lock_name("deployment", name)
-    slot = Deployment.objects.select_related("version").filter(name=name).first()
+    slot = Deployment.objects.select_related("version", "shadow").filter(name=name).first()
     if slot is not None and slot.version_id == version.pk:
         raise Conflict(
             "already-deployed",
             _("%(version)s is what %(deployment)s serves already.")
             % {"version": version.label, "deployment": name},
         )
-    verdicts = run_checks(Candidate(version, slot))
-    failed = [verdict for verdict in verdicts if not verdict.passed]
-    if [verdict for verdict in failed if not (force and verdict.can_be_forced)]:
+    verdicts = _verdicts_now(version, name, actor)
+    failed = [verdict for verdict in verdicts if not verdict["passed"]]
+    if [verdict for verdict in failed if not (force and verdict["can_be_forced"])]:
         raise PromotionRefused(
             _("%(version)s was not promoted: %(details)s")
             % {
                 "version": version.label,
-                "details": " ".join(verdict.detail for verdict in failed),
+                "details": " ".join(gate.detail_again(verdict) for verdict in failed),
             },
-            [verdict.to_dict() for verdict in verdicts],
+            verdicts,
         )
     before = slot.version if slot else None
     if slot is None:
         slot = Deployment(name=name, task=version.task)
+    elif slot.shadow_id == version.pk:
+        shadow_close(slot, actor=actor, reason=_("Promoted."))
     slot.version = version
     slot.save()
-    _write_change(
+    change_write(
         slot,
         DeploymentChange.Kind.PROMOTED,
+        to=version,
         before=before,
         actor=actor,
         reason=reason,
         forced=bool(failed),
-        checks=[verdict.to_dict() for verdict in verdicts],
+        checks=verdicts,
     )
     return slot
 
@@ -174,15 +188,18 @@ def version_rollback(*, deployment: Deployment, actor: Actor, reason: str = "") 
         PromotionRefused: the earlier version's files are damaged or do not load.
     """
     lock_name("deployment", deployment.name)
-    slot = Deployment.objects.select_related("version").get(pk=deployment.pk)
+    slot = Deployment.objects.select_related("version", "shadow").get(pk=deployment.pk)
     target = previous_version(slot)
     if target is None:
         raise Conflict(
             "nothing-to-roll-back-to",
             _("%(deployment)s has served no version before this one.") % {"deployment": slot.name},
         )
+    candidate, policy = gate_candidate(version=target, deployment=slot.name)
     verdicts = [
-        verdict for verdict in run_checks(Candidate(target, slot)) if not verdict.can_be_forced
+        verdict
+        for verdict in gate.judge(candidate, policy, gate.Figures(), required_only=True)
+        if verdict.passed or not verdict.can_be_forced
     ]
     failed = [verdict for verdict in verdicts if not verdict.passed]
     if failed:
@@ -192,67 +209,30 @@ def version_rollback(*, deployment: Deployment, actor: Actor, reason: str = "") 
             [verdict.to_dict() for verdict in verdicts],
         )
     before = slot.version
+    if slot.shadow_id == target.pk:
+        shadow_close(slot, actor=actor, reason=_("Serves again."))
     slot.version = target
     slot.save()
-    _write_change(
+    change_write(
         slot,
         DeploymentChange.Kind.ROLLED_BACK,
+        to=target,
         before=before,
         actor=actor,
         reason=reason.strip(),
-        forced=False,
         checks=[verdict.to_dict() for verdict in verdicts],
     )
     return slot
 
 
-def previous_version(deployment: Deployment) -> ModelVersion | None:
-    """The version a roll-back would go to: replaying the history as a stack, the one below the top."""
-    stack: list[ModelVersion] = []
-    changes = (
-        DeploymentChange.objects.filter(deployment=deployment)
-        .select_related("to_version")
-        .defer("to_version__card", "checks")
-        .order_by("created_at", "id")
-    )
-    for change in changes:
-        if change.kind == DeploymentChange.Kind.ROLLED_BACK and len(stack) > 1:
-            stack.pop()
-        else:
-            stack.append(change.to_version)
-    return stack[-2] if len(stack) > 1 else None
-
-
-def _write_change(
-    deployment: Deployment,
-    kind: DeploymentChange.Kind,
-    *,
-    before: ModelVersion | None,
-    actor: Actor,
-    reason: str,
-    forced: bool,
-    checks: list[dict[str, Any]],
-) -> None:
-    DeploymentChange.objects.create(
-        deployment=deployment,
-        kind=kind,
-        from_version=before,
-        to_version=deployment.version,
-        reason=reason,
-        forced=forced,
-        checks=checks,
-        **authored(actor),
-    )
-    verb = "promote" if kind == DeploymentChange.Kind.PROMOTED else "roll-back"
-    record(
-        actor=actor,
-        action=f"models.deployment.{verb}",
-        target=deployment.name,
-        target_id=deployment.pk,
-        changes={
-            "version": [before.label if before else None, deployment.version.label],
-            "reason": reason,
-            "forced": forced,
-        },
-        event={"name": deployment.name, "version": deployment.version.label},
-    )
+def _verdicts_now(version: ModelVersion, name: str, actor: Actor) -> list[dict[str, Any]]:
+    """The verdicts that count: of the report that holds, with the checks that protect serving made again."""
+    report = gate_report_current(version, name)
+    if report is None:
+        return list(gate_now(version=version, deployment=name, actor=actor).verdicts)
+    candidate, policy = gate_candidate(version=version, deployment=name)
+    again = {
+        verdict.check: verdict.to_dict()
+        for verdict in gate.judge(candidate, policy, gate.Figures(), required_only=True)
+    }
+    return [again.get(verdict["check"], verdict) for verdict in report.verdicts]

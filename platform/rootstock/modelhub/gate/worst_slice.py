@@ -1,0 +1,102 @@
+"""Is there a kind of example on which it is bad?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.utils.translation import gettext_noop
+
+from rootstock.modelhub.gate.base import (
+    Candidate,
+    Check,
+    Figures,
+    Finding,
+    Limit,
+    Limits,
+    Outcome,
+    Report,
+)
+from rootstock.modelhub.gate.figures import needs_own, number, own_report, written
+
+LEAST = Limit("smallest_figure", gettext_noop("Smallest figure of a slice"), "", 0.5, 0.0, 1.0)
+EXAMPLES = Limit(
+    "fewest_examples",
+    gettext_noop("Slices of at least"),
+    gettext_noop("examples"),
+    20,
+    1,
+    1_000_000,
+)
+
+
+def judge(candidate: Candidate, limits: Limits, figures: Figures) -> Finding:
+    """No slice of the report, and no label, that has enough examples is below the limit."""
+    found = own_report(candidate, figures)
+    if found is None:
+        return Finding(Outcome.NOT_MEASURED, gettext_noop("There are no figures for this version."))
+    report, split = found
+    every = list(_slices(report))
+    if not every:
+        message = gettext_noop("The report has neither slices nor labels.")
+        return Finding(Outcome.NOT_APPLICABLE, message)
+    fewest = limits[EXAMPLES.key]
+    large = [row for row in every if row["count"] >= fewest]
+    if not large:
+        message = gettext_noop("No slice has %(fewest)s examples, too few to tell.")
+        return Finding(Outcome.NOT_APPLICABLE, message, {"fewest": f"{fewest:g}"})
+    large.sort(key=lambda row: (float(row["value"]), str(row["slice"])))
+    worst = large[0]
+    return Finding(
+        Outcome.PASSED if worst["value"] >= limits[LEAST.key] else Outcome.FAILED,
+        gettext_noop("Worst is “%(slice)s”: %(metric)s %(value)s on %(count)s examples."),
+        {
+            "slice": worst["slice"],
+            "metric": worst["metric"],
+            "value": written(worst["value"]),
+            "count": worst["count"],
+        },
+        {
+            "split": split,
+            "slices": large[:10],
+            "compared": len(large),
+            "left_out": len(every) - len(large),
+        },
+    )
+
+
+def _slices(report: Report) -> Iterator[dict[str, Any]]:
+    """The slices of a report, and its labels, as {"slice", "metric", "value", "count"}."""
+    named = report.get("slices") or {}
+    rows = (
+        named.items()
+        if isinstance(named, dict)
+        else ((row.get("slice") or row.get("name"), row) for row in named)
+    )
+    headline = report.get("headline")
+    for name, row in rows:
+        for metric in filter(None, (headline, "macro_f1", "accuracy")):
+            value = number(row, metric)
+            if value is not None:
+                yield _slice(str(name), metric, value, row.get("count"))
+                break
+    for label, row in (report.get("per_label") or {}).items():
+        value = number(row, "f1")
+        if value is not None:
+            yield _slice(str(label), "F1", value, row.get("support"))
+
+
+def _slice(name: str, metric: str, value: float, count: Any) -> dict[str, Any]:
+    return {"slice": name, "metric": metric, "value": value, "count": int(count or 0)}
+
+
+CHECK = Check(
+    key="worst-slice",
+    title=gettext_noop("Worst slice"),
+    asks=gettext_noop(
+        "No label or slice of at least %(fewest_examples)s examples is below %(smallest_figure)s."
+    ),
+    judge=judge,
+    limits=(LEAST, EXAMPLES),
+    needs=needs_own,
+)
