@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+import operator
 import random
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
-from ml_core.data.examples import Example
+Row = TypeVar("Row")
 
 
 def stratified_split(
-    examples: Sequence[Example], *, fraction: float, seed: int
-) -> tuple[list[Example], list[Example]]:
+    examples: Sequence[Row],
+    *,
+    fraction: float,
+    seed: int,
+    label: Callable[[Row], str] = operator.attrgetter("label"),
+) -> tuple[list[Row], list[Row]]:
     """Split off about ``fraction`` of each label's examples; returns (rest, split-off part), both
-    in file order.
+    in file order. ``label`` says what an example's label is.
 
     A label with at least two examples is in both parts; a single example stays in the rest.
     """
     places: dict[str, list[int]] = defaultdict(list)
     for place, example in enumerate(examples):
-        places[example.label].append(place)
+        places[label(example)].append(place)
     generator = random.Random(seed)
     chosen: set[int] = set()
-    for label in sorted(places):
-        candidates = places[label]
+    for name in sorted(places):
+        candidates = places[name]
         count = min(max(1, round(len(candidates) * fraction)), len(candidates) - 1)
         chosen.update(generator.sample(candidates, count))
     rest = [example for place, example in enumerate(examples) if place not in chosen]
