@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -46,13 +46,16 @@ class PhraseMatcher:
             if node.phrase < 0:
                 node.phrase = number
 
-    def find(self, text: str) -> list[PhraseMatch]:
-        """Matches from left to right, the longest at each place, none overlapping."""
+    def find(self, text: str, *, boundaries: Set[int] | None = None) -> list[PhraseMatch]:
+        """Matches from left to right, the longest at each place, none overlapping.
+
+        With ``boundaries`` a match begins and ends at those places, instead of at those of words.
+        """
         folded = fold(text)
         matches: list[PhraseMatch] = []
         at = 0
         while at < len(folded):
-            match = self._longest(folded, at)
+            match = self._longest(folded, at, boundaries)
             if match is None:
                 at += 1
             else:
@@ -63,16 +66,16 @@ class PhraseMatcher:
     def find_any(self, text: str) -> bool:
         """Whether any phrase occurs."""
         folded = fold(text)
-        return any(self._longest(folded, at) is not None for at in range(len(folded)))
+        return any(self._longest(folded, at, None) is not None for at in range(len(folded)))
 
-    def _longest(self, folded: str, start: int) -> PhraseMatch | None:
+    def _longest(self, folded: str, start: int, boundaries: Set[int] | None) -> PhraseMatch | None:
         node: _Node | None = self._root.children.get(folded[start])
-        if node is None or not _boundary(folded, start):
+        if node is None or not _boundary(folded, start, boundaries):
             return None
         best: PhraseMatch | None = None
         end = start + 1
         while node is not None:
-            if node.phrase >= 0 and _boundary(folded, end):
+            if node.phrase >= 0 and _boundary(folded, end, boundaries):
                 best = PhraseMatch(start, end, node.phrase)
             if end == len(folded):
                 break
@@ -98,25 +101,6 @@ def is_east_asian(character: str) -> bool:
     )
 
 
-def join_tokens(tokens: Sequence[str]) -> tuple[str, list[int]]:
-    """The text of ``tokens`` and where each begins in it.
-
-    Words are joined by a space; East Asian characters stand next to each other.
-    """
-    parts: list[str] = []
-    starts: list[int] = []
-    length = 0
-    for token in tokens:
-        before = parts[-1][-1:] if parts else ""
-        if parts and not (before and is_east_asian(before) and token and is_east_asian(token[0])):
-            parts.append(" ")
-            length += 1
-        starts.append(length)
-        parts.append(token)
-        length += len(token)
-    return "".join(parts), starts
-
-
 @functools.lru_cache(maxsize=65536)
 def _fold_character(character: str) -> str:
     if character.isspace():
@@ -125,8 +109,10 @@ def _fold_character(character: str) -> str:
     return folded if len(folded) == 1 else character
 
 
-def _boundary(folded: str, at: int) -> bool:
+def _boundary(folded: str, at: int, boundaries: Set[int] | None) -> bool:
     """Whether a phrase may begin or end between ``folded[at - 1]`` and ``folded[at]``."""
+    if boundaries is not None:
+        return at in boundaries
     if at in (0, len(folded)):
         return True
     left, right = folded[at - 1], folded[at]
