@@ -73,7 +73,7 @@ def load_encoder(name: str | Path, *, random_weights: bool = False) -> tuple[Pre
             )
         )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise BaseModelError(_explain(name, source, error)) from error
+        raise BaseModelError(explain(name, source, error)) from error
     if not getattr(tokenizer, "is_fast", False) or tokenizer.pad_token_id is None:
         raise BaseModelError(f"{name}: needs a tokenizer.json with a padding token")
     drop_pooler(encoder)
@@ -96,7 +96,8 @@ def quiet_transformers() -> None:
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
-def _explain(name: str | Path, source: Path | str, error: Exception) -> str:
+def explain(name: str | Path, source: Path | str, error: Exception) -> str:
+    """Why the model of ``name``, looked for at ``source``, could not be loaded, and what to do."""
     reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
     if isinstance(source, Path):
         return f"{name}: the model in {source} cannot be loaded: {reason}"
