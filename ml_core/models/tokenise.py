@@ -41,6 +41,13 @@ class TextEncoder:
         cut = [text[: self._max_characters] for text in texts]
         return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(cut)]
 
+    def pairs(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[list[int], list[int]]]:
+        """(token ids, type ids) of each pair of texts read as one, unpadded; the longer text is cut first. Type ids
+        are 0 in the first text and 1 in the second."""
+        most = self._max_characters
+        cut = [(first[:most], second[:most]) for first, second in pairs]
+        return [(each.ids, each.type_ids) for each in self._tokenizer.encode_batch_fast(cut)]
+
 
 def readable_languages(tokenizer: Tokenizer, unknown_id: int | None) -> tuple[str, ...]:
     """The languages of ("en", "zh") whose writing the vocabulary covers, by a short sample of each.

@@ -11,6 +11,8 @@ from ml_core.data.splits import stratified_split
 from ml_core.evaluation.scoring import check_labels
 from ml_core.registry.artifact import sha256_file
 from ml_core.tasks.base import TaskData
+from ml_core.tasks.reading_matching import MATCHING_READERS
+from ml_core.tasks.tagged_rows import read_tagged_rows
 from ml_core.training.config import TrainConfig
 
 
@@ -54,5 +56,7 @@ def _read_labelled_texts(config: TrainConfig) -> TaskData:
 
 
 _READERS: dict[str, Callable[[TrainConfig], TaskData]] = {
+    **MATCHING_READERS,
     "text-classification": _read_labelled_texts,
+    "token-classification": read_tagged_rows,
 }
