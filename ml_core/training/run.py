@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import platform
+import random
 import tempfile
 from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from ml_core.models.classifier import select_device
@@ -32,6 +34,9 @@ def run(config: TrainConfig, data: TaskData, reporter: Reporter) -> Artifact:
     devices = list(range(torch.cuda.device_count())) if device.type == "cuda" else []
     with ExitStack() as stack:
         stack.enter_context(torch.random.fork_rng(devices=devices))
+        # The Trainer seeds these two as well; the caller's own draws go on as if nothing had been.
+        stack.callback(random.setstate, random.getstate())
+        stack.callback(np.random.set_state, np.random.get_state())
         torch.manual_seed(config.seed)
         checkpoint = None
         marks = fingerprint(config, data)
