@@ -9,10 +9,8 @@ if TYPE_CHECKING:
     from ml_core.data.batches import bucketed_batches, padding_budget_batches
     from ml_core.data.errors import DataError
     from ml_core.data.examples import Example, read_examples
-    from ml_core.data.images import check_image, read_image
+    from ml_core.data.images import ImageSource, check_image, read_image
     from ml_core.data.rows import (
-        FIELDS,
-        TASKS,
         Row,
         RowError,
         is_answered,
@@ -24,15 +22,15 @@ if TYPE_CHECKING:
         row_messages,
         row_question,
         row_text,
+        task_fields,
         write_rows,
     )
     from ml_core.data.splits import stratified_split
 
 __all__ = [
-    "FIELDS",
-    "TASKS",
     "DataError",
     "Example",
+    "ImageSource",
     "Row",
     "RowError",
     "bucketed_batches",
@@ -50,16 +48,16 @@ __all__ = [
     "row_question",
     "row_text",
     "stratified_split",
+    "task_fields",
     "write_rows",
 ]
 
 _HOME = {
     "DataError": "errors",
     "Example": "examples",
-    "FIELDS": "rows",
+    "ImageSource": "images",
     "Row": "rows",
     "RowError": "rows",
-    "TASKS": "rows",
     "bucketed_batches": "batches",
     "check_image": "images",
     "is_answered": "rows",
@@ -75,6 +73,7 @@ _HOME = {
     "row_question": "rows",
     "row_text": "rows",
     "stratified_split": "splits",
+    "task_fields": "rows",
     "write_rows": "rows",
 }
 

@@ -114,34 +114,60 @@ def image_records(path: Path, on_problem: OnProblem) -> Iterator[Record]:
         raise RowError("There is no image in a folder; the folder is the label.", path=path)
 
 
-def read_image(source: Path, name: str) -> bytes:
-    """The bytes of an image that a row of ``source`` names: a file beside it, in the directory, or
-    in the .zip.
+class ImageSource:
+    """The images that rows name: files beside a row file, in a directory, or in a .zip.
 
-    Raises RowError when it is not there, lies outside, or is larger than the limit.
+    Open it once and read many: ``with ImageSource(path) as images: data = images.read(name)``.
     """
-    check_image_name(name)
-    if source.suffix.lower() == ".zip" and source.is_file():
-        try:
-            with zipfile.ZipFile(source) as archive, archive.open(name) as file:
-                data = file.read(MAX_IMAGE_BYTES + 1)
-        except (KeyError, OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
-            raise _unreadable(source, name, error) from error
-    else:
-        folder = (source if source.is_dir() else source.parent).resolve()
-        target = (folder / name).resolve()
-        if not target.is_relative_to(folder):
+
+    def __init__(self, source: Path) -> None:
+        self._source = source
+        self._archive: zipfile.ZipFile | None = None
+        if source.suffix.lower() == ".zip" and source.is_file():
+            try:
+                self._archive = zipfile.ZipFile(source)
+            except (OSError, zipfile.BadZipFile) as error:
+                raise _bad_archive(source, error) from error
+        self._folder = (source if source.is_dir() else source.parent).resolve()
+
+    def __enter__(self) -> ImageSource:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._archive is not None:
+            self._archive.close()
+
+    def read(self, name: str) -> bytes:
+        """The bytes of an image.
+
+        Raises RowError when it is not there, lies outside, or is larger than the limit.
+        """
+        check_image_name(name)
+        target = (self._folder / name).resolve()
+        if self._archive is None and not target.is_relative_to(self._folder):
             raise RowError("“%(name)s” is outside", {"name": name[:120]}, column="image")
         try:
-            with target.open("rb") as plain:
-                data = plain.read(MAX_IMAGE_BYTES + 1)
-        except OSError as error:
-            raise _unreadable(source, name, error) from error
-    if len(data) > MAX_IMAGE_BYTES:
-        raise RowError(
-            "larger than %(limit)d MB", {"limit": MAX_IMAGE_BYTES // 2**20}, column="image"
-        )
-    return data
+            with self._archive.open(name) if self._archive else target.open("rb") as file:
+                data: bytes = file.read(MAX_IMAGE_BYTES + 1)
+        except (KeyError, OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+            # RuntimeError: encrypted; NotImplementedError: packed in a way that is not known.
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            raise RowError(
+                "“%(name)s” cannot be read: %(problem)s",
+                {"name": name[:120], "problem": reason[:120]},
+                path=self._source,
+                column="image",
+            ) from error
+        if len(data) > MAX_IMAGE_BYTES:
+            limit = {"limit": MAX_IMAGE_BYTES // 2**20}
+            raise RowError("larger than %(limit)d MB", limit, column="image")
+        return data
+
+
+def read_image(source: Path, name: str) -> bytes:
+    """One image of a source; `ImageSource.read` says what can go wrong."""
+    with ImageSource(source) as images:
+        return images.read(name)
 
 
 def check_image_name(name: str) -> None:
@@ -149,16 +175,6 @@ def check_image_name(name: str) -> None:
     parts = PurePosixPath(name).parts
     if not parts or name.startswith("/") or "\\" in name or ".." in parts or ":" in parts[0]:
         raise RowError("“%(name)s” is not a relative path", {"name": name[:120]}, column="image")
-
-
-def _unreadable(source: Path, name: str, error: Exception) -> RowError:
-    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return RowError(
-        "“%(name)s” cannot be read: %(problem)s",
-        {"name": name[:120], "problem": reason[:120]},
-        path=source,
-        column="image",
-    )
 
 
 def _directory_names(path: Path) -> list[str]:
@@ -170,9 +186,7 @@ def _archive_names(path: Path) -> list[str]:
         with zipfile.ZipFile(path) as archive:
             members = [member for member in archive.infolist() if not member.is_dir()]
     except (OSError, zipfile.BadZipFile) as error:
-        raise RowError(
-            "It is not a readable .zip: %(problem)s", {"problem": str(error)[:120]}, path=path
-        ) from error
+        raise _bad_archive(path, error) from error
     if len(members) > MAX_FILES:
         raise RowError("More than %(limit)s files.", {"limit": f"{MAX_FILES:,}"}, path=path)
     packed = path.stat().st_size
@@ -189,3 +203,9 @@ def _archive_names(path: Path) -> list[str]:
         except RowError as error:
             raise error.at(path, None) from error
     return sorted(member.filename for member in members)
+
+
+def _bad_archive(path: Path, error: Exception) -> RowError:
+    return RowError(
+        "It is not a readable .zip: %(problem)s", {"problem": str(error)[:120]}, path=path
+    )

@@ -50,6 +50,8 @@ class RowError(DataError):
     ) -> None:
         self.template = template
         self.values = dict(values or {})
+        # The record as it was read, where reading got that far.
+        self.record: Mapping[str, Any] | None = None
         super().__init__(template % self.values, path=path, line=line, column=column)
 
     def at(self, path: Path | str | None, line: int | None) -> RowError:

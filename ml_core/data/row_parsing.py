@@ -57,6 +57,11 @@ FIELDS: dict[str, TaskFields] = {
 TASKS = tuple(FIELDS)
 
 
+def task_fields(task: str) -> TaskFields:
+    """The keys of a task's row. Raises KeyError for an unknown task."""
+    return FIELDS[task]
+
+
 def parse_row(task: str, mapping: Mapping[str, Any], *, require_answer: bool = True) -> Row:
     """Check one row; what is not of the task's table becomes metadata.
 

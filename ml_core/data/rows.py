@@ -47,8 +47,9 @@ from ml_core.data.row_parsing import (
     parse_identifier,
     parse_row,
     parse_text,
+    task_fields,
 )
-from ml_core.data.row_text import (
+from ml_core.data.row_views import (
     is_answered,
     join_tokens,
     row_identity,
@@ -75,6 +76,7 @@ __all__ = [
     "row_messages",
     "row_question",
     "row_text",
+    "task_fields",
     "write_rows",
 ]
 
@@ -125,7 +127,9 @@ def read_rows(
             )
         except RowError as error:
             column = columns.get(error.column or "", error.column)
-            tell(RowError(error.template, error.values, path=path, line=line, column=column))
+            told = RowError(error.template, error.values, path=path, line=line, column=column)
+            told.record = record
+            tell(told)
             continue
         seen += 1
         yield Row(row.content, row.metadata, line)

@@ -21,7 +21,7 @@ from rootstock.modelhub.models import (
     Task,
     TrainingRun,
 )
-from rootstock.modelhub.services.datasets import MAX_LABEL_CHARACTERS, MAX_TEXT_CHARACTERS
+from rootstock.modelhub.services.examples import MAX_LABEL_CHARACTERS, MAX_TEXT_CHARACTERS
 
 MAX_EXAMPLES = 1000
 _HELP = {option.name: option.help for option in training_options()}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from rootstock.modelhub.services.datasets import (
-    AddResult,
-    NewExample,
     dataset_create,
     dataset_delete,
     dataset_update,
+)
+from rootstock.modelhub.services.examples import (
+    AddResult,
+    NewExample,
     example_delete,
-    example_relabel,
     examples_add,
 )
 from rootstock.modelhub.services.gate import (
@@ -20,6 +21,7 @@ from rootstock.modelhub.services.gate import (
     gate_start,
 )
 from rootstock.modelhub.services.imports import ImportProblem, ImportReport, dataset_import
+from rootstock.modelhub.services.labels import example_answer, example_relabel, label_undo
 from rootstock.modelhub.services.predictions import Subject, predictions_log
 from rootstock.modelhub.services.shadows import shadow_end, shadow_start
 from rootstock.modelhub.services.snapshots import snapshot_create
@@ -43,6 +45,7 @@ __all__ = [
     "dataset_import",
     "dataset_update",
     "evaluation_start",
+    "example_answer",
     "example_delete",
     "example_relabel",
     "examples_add",
@@ -51,6 +54,7 @@ __all__ = [
     "gate_policy",
     "gate_policy_update",
     "gate_start",
+    "label_undo",
     "predictions_log",
     "promotion_checks",
     "shadow_end",

@@ -1,41 +1,43 @@
-"""Import examples from a file: good rows are kept, bad rows are reported with their line."""
+"""Import rows from a file: good rows are kept, bad rows are reported with their line and can be downloaded."""
 
 from __future__ import annotations
 
-import csv
 import itertools
 import json
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from ml_core.data import ImageSource, Row, RowError, check_image, read_items, read_rows, task_fields
 from rootstock.common.actors import Actor
+from rootstock.jobs.services import job_create
 from rootstock.modelhub.errors import ModelhubError
-from rootstock.modelhub.models import Dataset
-from rootstock.modelhub.services.datasets import (
+from rootstock.modelhub.models import Dataset, DatasetExample, DatasetImport, DatasetItem, Task
+from rootstock.modelhub.row_problems import in_words, told
+from rootstock.modelhub.services.events import authored, record
+from rootstock.modelhub.services.examples import (
     AddResult,
-    NewExample,
-    example_problems,
+    example_from_row,
     examples_added,
-    insert_examples,
+    examples_insert,
+    touch,
 )
+from rootstock.modelhub.services.images import image_store
+from rootstock.modelhub.storage import absolute_path, relative_path
+from rootstock.tenancy.scope import current_organisation_id
 
-FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
-MAX_LINE_BYTES = 2_000_000
+JOB_KIND = "modelhub.import"
 MAX_PROBLEMS = 200
 _BATCH_ROWS = 1000
-_SAMPLE_LINES = 2000
-# With more undecodable lines than this share, the file as a whole is in another encoding.
-_BAD_LINE_SHARE = 0.1
-_MARKS = (
-    (b"\xff\xfe\x00\x00", "UTF-32"),
-    (b"\x00\x00\xfe\xff", "UTF-32"),
-    (b"\xff\xfe", "UTF-16"),
-    (b"\xfe\xff", "UTF-16"),
-)
+_RECORD_CHARACTERS = 20_000
+
+Scope = Callable[[], AbstractContextManager[Any]]
 
 
 @dataclass(frozen=True)
@@ -59,16 +61,6 @@ class ImportReport:
     problems: list[ImportProblem] = field(default_factory=list)
     conflicts: list[dict[str, str]] = field(default_factory=list)
 
-    def note(self, line: int, detail: str, column: str = "") -> None:
-        """Count a bad row."""
-        self.problem_count += 1
-        if len(self.problems) < MAX_PROBLEMS:
-            self.problems.append(ImportProblem(line, column, detail))
-
-
-# A row of any format: line, text cell, label cell (None: the row has none).
-_Row = tuple[int, Any, Any]
-
 
 def dataset_import(
     *,
@@ -78,279 +70,357 @@ def dataset_import(
     file_name: str = "",
     text_column: str = "text",
     label_column: str = "label",
+    columns: Mapping[str, str] | None = None,
     on_progress: Callable[[int], None] | None = None,
+    scope: Scope = nullcontext,
 ) -> ImportReport:
-    """Add the rows of a CSV, JSONL or Parquet file (by the suffix of `file_name`, default `path`) to a data set.
+    """Add the rows of a file to a data set, now.
 
-    An empty label waits for a person; with an empty `label_column` all labels do. The file is read as a stream: memory
-    does not grow with it. `on_progress` is told the number of rows read.
+    Its kind is told by the suffix of `file_name` (default: of `path`). A row without its answer waits for a person.
+    `columns` gives the file's column for a key of the task's row ("": it has none); `text_column` and `label_column`
+    say the same for the text and the answer. `on_progress` is told the number of rows read.
 
     Raises:
         ModelhubError: the file as a whole cannot be used (kind, encoding, columns); then nothing is added.
     """
-    name = "".join(c for c in file_name or path.name if c.isprintable())
-    kind = FORMATS.get(Path(name).suffix.lower())
-    if kind is None:
-        raise _unusable(
-            _("Use a .csv, .jsonl or .parquet file, not “%(name)s”.") % {"name": name[:80]}
-        )
-    report, result = ImportReport(), AddResult()
-    if kind != "parquet":
-        _check_encoding(path)
-    columns = (text_column, label_column)
-    reader = {"csv": _csv_rows, "jsonl": _jsonl_rows, "parquet": _parquet_rows}[kind]
-    batch: list[NewExample] = []
-    for line, text, label in reader(path, columns, report):
-        report.rows += 1
-        example = _example(line, text, label, columns, report)
-        if example is not None:
-            batch.append(example)
-            report.unlabelled += not example.label
-        if len(batch) == _BATCH_ROWS:
-            insert_examples(dataset, batch, source=name[:120], result=result)
-            batch.clear()
-        if on_progress is not None and report.rows % _BATCH_ROWS == 0:
-            on_progress(report.rows)
-    insert_examples(dataset, batch, source=name[:120], result=result)
-    if not report.rows and not report.problem_count:
-        raise _unusable(_("The file has no rows."))
-    report.added, report.duplicates = result.added, result.duplicates
-    report.conflicts = result.conflicts
-    report.problems.sort(key=lambda problem: problem.line)
-    examples_added(dataset=dataset, result=result, actor=actor, source=name[:120])
-    return report
+    started = import_start(
+        dataset=dataset,
+        actor=actor,
+        file_name=file_name or path.name,
+        columns=column_names(dataset.task, text_column, label_column) | dict(columns or {}),
+        scope=scope,
+    )
+    import_run(started, path=path, actor=actor, scope=scope, on_progress=on_progress)
+    return import_report(started)
 
 
-def _example(
-    line: int, text: Any, label: Any, columns: tuple[str, str], report: ImportReport
-) -> NewExample | None:
-    text_column, label_column = columns
-    if isinstance(label, int) and not isinstance(label, bool):
-        label = str(label)
-    label = "" if label is None else label
-    for column, value in ((text_column, text), (label_column, label)):
-        if not isinstance(value, str):
-            detail = _("missing") if value is None else _("a %(kind)s, not text")
-            report.note(line, detail % {"kind": type(value).__name__}, column)
-            return None
-    example = NewExample(text=text, label=label.strip())
-    problems = example_problems(example)
-    for place, detail in problems:
-        report.note(line, detail, text_column if place == "text" else label_column)
-    return None if problems else example
+def column_names(task: str, text_column: str, label_column: str) -> dict[str, str]:
+    """Columns of the task's row by what people call them: the text and the label."""
+    fields = task_fields(task)
+    columns = {}
+    if "text" in fields.names and text_column:
+        columns["text"] = text_column
+    if fields.answer and (label_column != "label" or fields.answer == "label"):
+        columns[fields.answer] = label_column
+    return columns
 
 
-class _Lines:
-    """The lines of a file as text, numbered from 1; those that cannot be read are noted and left out.
+def import_start(
+    *,
+    dataset: Dataset,
+    actor: Actor,
+    file_name: str,
+    kind: str = DatasetImport.Kind.ROWS,
+    columns: Mapping[str, str] | None = None,
+    staged: str = "",
+    in_background: bool = False,
+    scope: Scope = nullcontext,
+) -> DatasetImport:
+    """Write down that a file is imported; `in_background` makes the job that reads the `staged` one.
 
-    `taken` collects what was handed out since `start_row`, and `give_back` returns all of it but the first line: how
-    reading goes on behind a CSV row with a stray quote.
+    Raises:
+        ModelhubError: a kind of file that holds no rows of this task.
     """
-
-    def __init__(self, file: BinaryIO, report: ImportReport) -> None:
-        self._file = file
-        self._report = report
-        self._number = 0
-        self._pending: list[tuple[int, str]] = []
-        self.taken: list[tuple[int, str]] = []
-
-    def __iter__(self) -> _Lines:
-        return self
-
-    def __next__(self) -> str:
-        item = self._pending.pop() if self._pending else self._read()
-        self.taken.append(item)
-        return item[1]
-
-    def start_row(self) -> None:
-        self.taken = []
-
-    def give_back(self) -> None:
-        self._pending += reversed(self.taken[1:])
-
-    def _read(self) -> tuple[int, str]:
-        while True:
-            raw = self._file.readline(MAX_LINE_BYTES)
-            if not raw:
-                raise StopIteration
-            self._number += 1
-            if not raw.endswith(b"\n") and len(raw) == MAX_LINE_BYTES:
-                self._skip_rest()
-                detail = _("longer than %(limit)s bytes") % {"limit": f"{MAX_LINE_BYTES:,}"}
-                self._report.note(self._number, detail)
-                continue
-            if b"\0" in raw:
-                self._report.note(self._number, _("contains a NUL byte"))
-                continue
-            try:
-                return self._number, raw.decode("utf-8-sig" if self._number == 1 else "utf-8")
-            except UnicodeDecodeError as error:
-                detail = _("not UTF-8 (byte 0x%(byte)02x); it looks like %(guess)s") % {
-                    "byte": raw[error.start],
-                    "guess": _guess_encoding(raw[error.start :]),
-                }
-                self._report.note(self._number, detail)
-
-    def _skip_rest(self) -> None:
-        while True:
-            raw = self._file.readline(MAX_LINE_BYTES)
-            if not raw or raw.endswith(b"\n"):
-                return
-
-
-def _csv_rows(path: Path, columns: tuple[str, str], report: ImportReport) -> Iterator[_Row]:
-    with path.open("rb") as file:
-        lines = _Lines(file, report)
-        reader = csv.reader(lines, strict=True)
-        header: list[str] | None = None
-        while True:
-            lines.start_row()
-            try:
-                cells = next(reader)
-            except StopIteration:
-                break
-            except csv.Error as error:
-                first = lines.taken[0][0]
-                if header is None:
-                    raise _unusable(
-                        _("The header cannot be read: %(problem)s.") % {"problem": error}
-                    ) from error
-                report.note(first, _csv_problem(error))
-                lines.give_back()
-                continue
-            if not cells:
-                continue
-            line = lines.taken[0][0]
-            if header is None:
-                header = [cell.strip() for cell in cells]
-                places = _columns(header, columns)
-            elif len(cells) != len(header):
-                detail = _("%(found)d fields where the header has %(wanted)d") % {
-                    "found": len(cells),
-                    "wanted": len(header),
-                }
-                report.note(line, detail)
-            else:
-                text_at, label_at = places
-                yield line, cells[text_at], None if label_at is None else cells[label_at]
-        if header is None:
-            raise _unusable(_("The file is empty."))
-
-
-def _csv_problem(error: csv.Error) -> str:
-    text = str(error)
-    if "unexpected end of data" in text or "field larger" in text:
-        return _("a quoted field that begins here is never closed")
-    return text
-
-
-def _jsonl_rows(path: Path, columns: tuple[str, str], report: ImportReport) -> Iterator[_Row]:
-    text_column, label_column = columns
-    with path.open("rb") as file:
-        lines = _Lines(file, report)
-        for source in lines:
-            line = lines.taken[-1][0]
-            lines.start_row()
-            if not source.strip():
-                continue
-            try:
-                row = json.loads(source)
-            except (ValueError, RecursionError) as error:
-                reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
-                report.note(line, _("not valid JSON: %(reason)s") % {"reason": reason[:200]})
-                continue
-            if not isinstance(row, dict):
-                report.note(line, _("not a JSON object"))
-                continue
-            missing = [column for column in columns if column and column not in row]
-            if missing:
-                report.note(line, _("there is no such key"), missing[0])
-                continue
-            yield line, row[text_column], row[label_column] if label_column else None
-
-
-def _parquet_rows(path: Path, columns: tuple[str, str], report: ImportReport) -> Iterator[_Row]:
-    import pyarrow
-    from pyarrow import parquet
-
-    number = 0
-    try:
-        file = parquet.ParquetFile(path)
-        names = file.schema_arrow.names
-        text_at, label_at = _columns(names, columns)
-        wanted = [names[text_at]] if label_at is None else [names[text_at], names[label_at]]
-        for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=wanted):
-            for row in batch.to_pylist():
-                number += 1
-                yield number, row[columns[0]], row[columns[1]] if columns[1] else None
-    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
-        problem = str(error).partition("\n")[0][:200]
-        raise _unusable(
-            _("It is not a readable Parquet file: %(problem)s") % {"problem": problem}
-        ) from error
-
-
-def _columns(header: list[str], columns: tuple[str, str]) -> tuple[int, int | None]:
-    for column in columns:
-        if not column:
-            continue
-        if column not in header:
-            found = ", ".join(f"“{name[:40]}”" for name in header[:20])
-            raise _unusable(
-                _("There is no column “%(column)s”; the file has %(found)s.")
-                % {"column": column, "found": found}
+    name = "".join(c for c in file_name if c.isprintable())[-200:]
+    _check_suffix(dataset.task, kind, name)
+    with scope():
+        started = DatasetImport.objects.create(
+            dataset=dataset,
+            kind=kind,
+            file_name=name,
+            path=staged,
+            options={"columns": dict(columns or {})},
+            **authored(actor),
+        )
+        if in_background:
+            started.job = job_create(
+                JOB_KIND,
+                title=f"{dataset.name}: {name}",
+                params={"import": str(started.pk), "dataset": str(dataset.pk)},
+                actor=actor,
             )
-        if header.count(column) > 1:
-            raise _unusable(_("The column “%(column)s” is there twice.") % {"column": column})
-    text_column, label_column = columns
-    return header.index(text_column), header.index(label_column) if label_column else None
+            started.save(update_fields=["job"])
+    return started
 
 
-def _check_encoding(path: Path) -> None:
-    """Refuse a file that is not UTF-8 text at all; single broken lines are reported one by one later."""
-    with path.open("rb") as file:
-        sample = file.read(4096)
-        if sample.startswith((b"PK\x03\x04", b"\x1f\x8b", b"PAR1")):
-            raise _unusable(_("The file is compressed or a spreadsheet; save it as plain CSV."))
-        for mark, name in _MARKS:
-            if sample.startswith(mark):
-                raise _not_utf8(name)
-        if sample.count(0) > len(sample) // 4:
-            raise _not_utf8("UTF-16")
-        file.seek(0)
-        lines = bad = 0
-        guess = ""
-        for _number in range(_SAMPLE_LINES):
-            raw = file.readline(MAX_LINE_BYTES)
-            if not raw:
-                break
-            lines += 1
-            try:
-                raw.decode()
-            except UnicodeDecodeError as error:
-                bad += 1
-                guess = guess or _guess_encoding(raw[error.start :])
-                if len(raw) == MAX_LINE_BYTES:
-                    bad -= 1  # cut inside a character, most likely; the row is refused as too long
-        if bad > lines * _BAD_LINE_SHARE:
-            raise _not_utf8(guess)
+def import_stage(chunks: Iterator[bytes], file_name: str) -> str:
+    """Put an uploaded file where a worker finds it; returns the stored path."""
+    path = relative_path(
+        current_organisation_id(), "imports", f"{uuid.uuid4()}{Path(file_name).suffix.lower()}"
+    )
+    target = absolute_path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.open("wb") as file:
+        for chunk in chunks:
+            file.write(chunk)
+    return path
 
 
-def _guess_encoding(window: bytes) -> str:
-    """Chinese in GBK is pairs of high bytes that decode to common ideographs; accented Latin letters stand alone."""
-    window = window[:200]
-    ideographs = sum("\u4e00" <= c <= "\u9fff" for c in window.decode("gb18030", "replace"))
-    high = sum(byte >= 0x80 for byte in window)
-    pairs = sum(a >= 0x81 and b >= 0xA1 for a, b in itertools.pairwise(window))
-    return "GBK (GB18030)" if ideographs and pairs * 2 >= high else "Latin-1 (Windows-1252)"
+def import_run(
+    started: DatasetImport,
+    *,
+    actor: Actor,
+    path: Path | None = None,
+    scope: Scope = nullcontext,
+    on_progress: Callable[[int], None] | None = None,
+) -> None:
+    """Read the file of an import in chunks, each in a transaction of its own (`scope`).
+
+    After a crash it goes on behind the last chunk that was stored. `path` is the file when it is not the staged one.
+
+    Raises:
+        ModelhubError: the file as a whole cannot be used.
+    """
+    source = path or absolute_path(started.path)
+    with scope():
+        dataset = Dataset.objects.get(pk=started.dataset_id)
+        organisation_id = current_organisation_id()
+    refused = relative_path(organisation_id, "imports", f"{started.pk}.refused.jsonl")
+    target = absolute_path(refused)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # A file that is read under another name than it was given keeps the suffix that says its kind.
+    with _named(source, Path(started.file_name).suffix) as named, target.open("w") as file:
+        note = _Refused(file)
+        reading = _Reading(started, dataset, organisation_id, note)
+        try:
+            with ImageSource(named) as images:
+                if started.kind == DatasetImport.Kind.ITEMS:
+                    _take(reading, _items(named, note), _insert_items, scope, on_progress)
+                else:
+                    rows = _examples(reading, named, images)
+                    _take(reading, rows, _insert_examples, scope, on_progress)
+        except RowError as error:
+            target.unlink(missing_ok=True)
+            with scope():
+                _end(started, actor, dataset, error=in_words(error), remove=path is None)
+            problem = in_words(error)
+            raise ModelhubError(
+                "file-unusable", problem, errors=[{"pointer": "/file", "detail": problem}]
+            ) from error
+    if note.count:
+        started.refused_path = refused
+    else:
+        target.unlink(missing_ok=True)
+    with scope():
+        _end(started, actor, dataset, error="", remove=path is None)
 
 
-def _not_utf8(guess: str) -> ModelhubError:
-    return _unusable(
-        _("The file looks like %(encoding)s; save it as UTF-8 and import it again.")
-        % {"encoding": guess}
+def import_report(started: DatasetImport) -> ImportReport:
+    """What became of an import, in the present language."""
+    return ImportReport(
+        rows=started.rows,
+        added=started.added,
+        duplicates=started.duplicates,
+        unlabelled=started.unlabelled,
+        problem_count=started.refused,
+        problems=[
+            ImportProblem(
+                problem["line"], problem["column"], told(problem["template"], problem["values"])
+            )
+            for problem in started.problems
+        ],
+        conflicts=started.conflicts,
     )
 
 
-def _unusable(problem: str) -> ModelhubError:
-    return ModelhubError("file-unusable", problem, errors=[{"pointer": "/file", "detail": problem}])
+def import_refused(started: DatasetImport) -> Iterator[tuple[int, str, str, str]]:
+    """(line, column, problem, row as JSON) of every refused row, in the present language."""
+    if not started.refused_path:
+        return
+    with absolute_path(started.refused_path).open() as file:
+        for line in file:
+            row = json.loads(line)
+            yield (
+                row["line"],
+                row["column"],
+                told(row["template"], row["values"]),
+                row["record"],
+            )
+
+
+class _Refused:
+    """Writes down what is left out."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+        self.count = 0
+        self.first: list[dict[str, Any]] = []
+
+    def __call__(self, error: RowError) -> None:
+        problem = {
+            "line": error.line or 0,
+            "column": error.column or "",
+            "template": error.template,
+            "values": {
+                name: value if isinstance(value, (int, float)) else str(value)
+                for name, value in error.values.items()
+            },
+        }
+        row = "" if error.record is None else json.dumps(error.record, default=str)
+        self._file.write(json.dumps(problem | {"record": row[:_RECORD_CHARACTERS]}) + "\n")
+        self.count += 1
+        if len(self.first) < MAX_PROBLEMS:
+            self.first.append(problem)
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """A file that is being read."""
+
+    started: DatasetImport
+    dataset: Dataset
+    organisation_id: uuid.UUID
+    note: _Refused
+
+
+def _take(
+    reading: _Reading,
+    rows: Iterator[Any],
+    insert: Callable[[_Reading, list[Any], AddResult], None],
+    scope: Scope,
+    on_progress: Callable[[int], None] | None,
+) -> None:
+    """Store the rows chunk by chunk, and with each chunk how far it has come."""
+    started, note = reading.started, reading.note
+    # What an earlier attempt has stored is read again but not stored again.
+    for _row in itertools.islice(rows, started.rows):
+        pass
+    while batch := list(itertools.islice(rows, _BATCH_ROWS)):
+        result = AddResult(conflicts=list(started.conflicts))
+        with scope():
+            insert(reading, batch, result)
+            started.rows += len(batch)
+            started.added += result.added
+            started.duplicates += result.duplicates
+            started.conflicts = result.conflicts
+            started.refused, started.problems = note.count, note.first
+            started.save()
+        if on_progress is not None:
+            on_progress(started.rows + note.count)
+    started.refused = note.count
+    started.problems = sorted(note.first, key=lambda problem: int(problem["line"]))
+
+
+def _insert_examples(reading: _Reading, batch: list[DatasetExample], result: AddResult) -> None:
+    examples_insert(reading.dataset, batch, result)
+    reading.started.unlabelled += sum(not example.labelled for example in batch)
+
+
+def _insert_items(reading: _Reading, batch: list[tuple[str, str]], result: AddResult) -> None:
+    """Item texts; one that comes again with another wording is replaced."""
+    texts = dict(batch)
+    dataset = reading.dataset
+    known = DatasetItem.objects.filter(dataset=dataset, key__in=list(texts)).count()
+    DatasetItem.objects.bulk_create(
+        [DatasetItem(dataset=dataset, key=key, text=text) for key, text in texts.items()],
+        update_conflicts=True,
+        unique_fields=["organisation", "dataset", "key"],
+        update_fields=["text", "updated_at"],
+    )
+    result.added += len(texts) - known
+    result.duplicates += len(batch) - len(texts) + known
+
+
+def _examples(reading: _Reading, path: Path, images: ImageSource) -> Iterator[DatasetExample]:
+    dataset, started, note = reading.dataset, reading.started, reading.note
+    rows = read_rows(
+        path,
+        dataset.task,
+        columns=started.options["columns"],
+        require_answer=False,
+        on_problem=note,
+    )
+    for row in rows:
+        try:
+            stored, key = row, None
+            if dataset.task == Task.IMAGE_CLASSIFICATION:
+                stored, key = _image(row, images, reading.organisation_id)
+            source = started.file_name[:120]
+            yield example_from_row(dataset, stored, source=source, duplicate_key=key)
+        except RowError as error:
+            refused = error.at(path, row.line)
+            refused.record = row.content
+            note(refused)
+
+
+def _image(row: Row, images: ImageSource, organisation_id: uuid.UUID) -> tuple[Row, bytes]:
+    """The row with its image stored; the digest of the pixels tells the same picture saved twice."""
+    data = images.read(row.content["image"])
+    checked = check_image(data)
+    stored = image_store(data, checked.suffix, organisation_id)
+    content = {**row.content, "image": stored}
+    return Row(content, {**row.metadata, "file": row.content["image"]}), checked.pixel_digest
+
+
+def _items(path: Path, note: _Refused) -> Iterator[tuple[str, str]]:
+    for key, text in read_items(path, on_problem=note):
+        if len(key) > 200:
+            note(RowError("longer than %(longest)s characters", {"longest": 200}, column="id"))
+        else:
+            yield key, text
+
+
+def _end(
+    started: DatasetImport, actor: Actor, dataset: Dataset, *, error: str, remove: bool
+) -> None:
+    started.error = error
+    started.finished_at = timezone.now()
+    if remove and started.path:
+        absolute_path(started.path).unlink(missing_ok=True)
+        started.path = ""
+    started.save()
+    if started.kind == DatasetImport.Kind.ITEMS and started.added:
+        touch(dataset)
+        counts = {"added": started.added, "file": started.file_name}
+        record(
+            actor=actor,
+            action="models.items.add",
+            target=dataset.name,
+            target_id=dataset.pk,
+            changes=counts,
+        )
+        return
+    result = AddResult(started.added, started.duplicates, started.conflicts)
+    examples_added(dataset=dataset, result=result, actor=actor, source=started.file_name[:120])
+
+
+def _named(path: Path, suffix: str) -> AbstractContextManager[Path]:
+    """The file under a name with this suffix: uploads lie in files without one."""
+    if path.suffix.lower() == suffix.lower() or path.is_dir():
+        return nullcontext(path)
+    return _Link(path, suffix)
+
+
+class _Link:
+    """A name beside the file that ends as it should, for as long as it is read."""
+
+    def __init__(self, path: Path, suffix: str) -> None:
+        self._path = path
+        self._link = path.with_name(f"{path.name}.{uuid.uuid4().hex}{suffix}")
+
+    def __enter__(self) -> Path:
+        self._link.symlink_to(self._path.resolve())
+        return self._link
+
+    def __exit__(self, *_: object) -> None:
+        self._link.unlink(missing_ok=True)
+
+
+def _check_suffix(task: str, kind: str, name: str) -> None:
+    suffix = Path(name).suffix.lower()
+    if suffix in (".csv", ".jsonl", ".ndjson", ".parquet"):
+        return
+    allowed = _(".csv, .jsonl or .parquet")
+    if kind == DatasetImport.Kind.ROWS:
+        if task == Task.TOKEN_CLASSIFICATION:
+            return  # CoNLL files have any name
+        if task == Task.IMAGE_CLASSIFICATION:
+            if suffix in (".zip", ""):
+                return
+            allowed = _(".zip with one folder a label")
+        if task == Task.MASKED_LANGUAGE_MODEL:
+            if suffix == ".txt":
+                return
+            allowed = _(".txt, .csv, .jsonl or .parquet")
+    problem = _("Use a %(allowed)s file, not “%(name)s”.") % {"allowed": allowed, "name": name[:80]}
+    raise ModelhubError("file-unusable", problem, errors=[{"pointer": "/file", "detail": problem}])
