@@ -22,6 +22,7 @@ from ml_core.training.options import (
     Option,
     RegularisationOptions,
     RunOptions,
+    TaggingOptions,
     check,
     convert,
     describe,
@@ -37,6 +38,7 @@ class TrainConfig(
     OptimisationOptions,
     RegularisationOptions,
     MatchingOptions,
+    TaggingOptions,
     RunOptions,
 ):
     """The options of `ml_core.training.train`; each is declared and explained in `ml_core.training.options`.

@@ -7,6 +7,7 @@ from ml_core.training.options.model import TASKS, ModelOptions
 from ml_core.training.options.optimisation import OptimisationOptions
 from ml_core.training.options.regularisation import RegularisationOptions
 from ml_core.training.options.run import RunOptions
+from ml_core.training.options.tagging import TaggingOptions
 
 GROUPS: tuple[tuple[str, type], ...] = (
     ("Data", DataOptions),
@@ -14,6 +15,7 @@ GROUPS: tuple[tuple[str, type], ...] = (
     ("Optimisation", OptimisationOptions),
     ("Regularisation", RegularisationOptions),
     ("Matching", MatchingOptions),
+    ("Tagging", TaggingOptions),
     ("Run", RunOptions),
 )
 
@@ -28,6 +30,7 @@ __all__ = [
     "Option",
     "RegularisationOptions",
     "RunOptions",
+    "TaggingOptions",
     "check",
     "convert",
     "describe",

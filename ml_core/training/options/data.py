@@ -7,7 +7,12 @@ from pathlib import Path
 
 from ml_core.training.options.base import option
 
-_LABELLED = ("text-classification", "multi-label-classification", "image-classification")
+_LABELLED = (
+    "text-classification",
+    "multi-label-classification",
+    "token-classification",
+    "image-classification",
+)
 _FLAT_TEXT = ("text-classification", "multi-label-classification", "masked-language-model")
 
 

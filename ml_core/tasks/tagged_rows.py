@@ -1,0 +1,80 @@
+"""Read and split the rows of token-classification. Free of torch."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from ml_core.data.errors import DataError
+from ml_core.data.rows import Row, read_rows
+from ml_core.data.splits import stratified_split
+from ml_core.models.bio import bio_labels, entity_kinds
+from ml_core.tasks.base import TaskData
+from ml_core.training.config import TrainConfig
+
+TASK = "token-classification"
+# A corpus of single characters still has a few longer tokens: emoji of several code points, an unsegmented number.
+_LONGER_TOKENS = 0.02
+
+
+def read_tagged_rows(config: TrainConfig) -> TaskData:
+    """The tagged sentences of a run; raises DataError as `ml_core.tasks.reading.read_data` says.
+
+    The labels are O and, for every type in the training file, B- and I-, whether or not both occur.
+    """
+    rows = list(read_rows(config.train, TASK))
+    kinds = entity_kinds({tag for row in rows for tag in row.content["tags"]})
+    if not kinds:
+        raise DataError(
+            f"none of the {len(rows)} sentences has an entity; every tag is O", path=config.train
+        )
+    labels = bio_labels(kinds)
+    if config.validation is not None:
+        validation = list(read_rows(config.validation, TASK))
+        check_tags(validation, labels, path=config.validation, known_to="the training file")
+        return TaskData(train=rows, validation=validation, labels=labels)
+    rest, split_off = stratified_split(
+        list(zip(rows, _rarest_kinds(rows), strict=True)),
+        fraction=config.validation_fraction,
+        seed=config.seed,
+        label=lambda pair: pair[1],
+    )
+    if not any(kind for _, kind in split_off):
+        raise DataError(
+            "too few sentences with entities to split some off to validate on; "
+            "add sentences or give a validation file",
+            path=config.train,
+        )
+    return TaskData(
+        train=[row for row, _ in rest], validation=[row for row, _ in split_off], labels=labels
+    )
+
+
+def check_tags(
+    rows: Sequence[Row], labels: Sequence[str], *, path: Path | str, known_to: str
+) -> None:
+    """Raise DataError at the first sentence with an entity type that ``labels`` have not."""
+    known = set(labels)
+    for row in rows:
+        for tag in row.content["tags"]:
+            if tag not in known:
+                kinds = ", ".join(entity_kinds(labels))
+                raise DataError(
+                    f"entity type {tag.partition('-')[2]!r} is unknown to {known_to}, which has: {kinds}",
+                    path=path,
+                    line=row.line,
+                )
+
+
+def is_by_character(rows: Sequence[Row]) -> bool:
+    """Whether the tokens are single characters, as in Chinese corpora, Latin letters included."""
+    counts = Counter(len(token) > 1 for row in rows for token in row.content["tokens"])
+    return counts[True] <= _LONGER_TOKENS * counts.total()
+
+
+def _rarest_kinds(rows: Sequence[Row]) -> list[str]:
+    """Of each sentence the type that the fewest sentences have; "" without entities."""
+    kinds = [entity_kinds(row.content["tags"]) for row in rows]
+    counts = Counter(kind for each in kinds for kind in each)
+    return [min(each, key=lambda kind: (counts[kind], kind), default="") for each in kinds]
