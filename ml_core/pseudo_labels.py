@@ -57,7 +57,7 @@ def pseudo_labels(
     than 30 rows or shapes that do not fit.
     """
     _check(probabilities, validation_probabilities, validation_truth)
-    from ml_core.evaluation.metrics import expected_calibration_error
+    from ml_core.evaluation.calibration import expected_calibration_error
 
     error = expected_calibration_error(validation_probabilities, validation_truth)
     if error > max_calibration_error:

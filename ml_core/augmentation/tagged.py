@@ -14,6 +14,7 @@ from ml_core.augmentation.pieces import is_kept_token
 from ml_core.augmentation.synonyms import Synonyms
 from ml_core.augmentation.texts import check_methods
 from ml_core.augmentation.words import STOP_WORDS
+from ml_core.evaluation.tags import entity_spans
 from ml_core.knowledge.phrases import fold
 
 TAGGED_METHODS = ("token", "synonym", "mention", "shuffle")
@@ -89,16 +90,17 @@ def segments(tags: Sequence[str]) -> list[Segment]:
 
     Raises AugmentationError for a tag that is not O, B-… or I-….
     """
-    found: list[Segment] = []
-    for place, tag in enumerate(tags):
-        mark, _, kind = tag.partition("-")
-        if tag != "O" and (mark not in {"B", "I"} or not kind):
+    for tag in tags:
+        if tag != "O" and not tag.startswith(("B-", "I-")):
             raise AugmentationError(f"tag {tag!r} is not O, B-… or I-…")
-        kind = kind or "O"
-        if found and found[-1].kind == kind and mark != "B":
-            found[-1] = found[-1]._replace(end=place + 1)
-        else:
-            found.append(Segment(place, place + 1, kind))
+    found: list[Segment] = []
+    at = 0
+    for kind, start, end in [*entity_spans(tags), ("", len(tags), len(tags))]:
+        if at < start:
+            found.append(Segment(at, start, "O"))
+        if start < end:
+            found.append(Segment(start, end, kind))
+        at = end
     return found
 
 
@@ -122,7 +124,7 @@ class _Bank:
                 raise AugmentationError(f"row {number}: {len(tokens)} tokens but {len(tags)} tags")
             try:
                 parts = segments(tags)
-            except AugmentationError as error:
+            except ValueError as error:
                 raise AugmentationError(f"row {number}: {error}") from None
             for start, end, kind in parts:
                 if kind == "O":
