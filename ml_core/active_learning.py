@@ -113,20 +113,26 @@ def k_centres(
     generator: np.random.Generator,
 ) -> np.ndarray:
     """Greedy k-centre: each pick is the row farthest from ``chosen`` and all picks before it."""
+    lengths = (embeddings**2).sum(1)
+
+    def squared_distances(centre: np.ndarray) -> np.ndarray:
+        distances: np.ndarray = lengths + centre @ centre - 2 * embeddings @ centre
+        return distances
+
     picks: list[int] = []
+    nearest = np.full(len(embeddings), np.inf)
     if chosen is None or not len(chosen):
         picks.append(int(generator.integers(len(embeddings))))
-        nearest = _squared_distances(embeddings, embeddings[picks[0]])
+        nearest = squared_distances(embeddings[picks[0]])
     else:
-        nearest = np.full(len(embeddings), np.inf)
         for centre in np.asarray(chosen, dtype=np.float64):
-            nearest = np.minimum(nearest, _squared_distances(embeddings, centre))
-    nearest[picks] = -1.0
+            nearest = np.minimum(nearest, squared_distances(centre))
     while len(picks) < k:
+        # Rounding can leave a pick, or a copy of one, a little apart from itself.
+        nearest[picks] = -np.inf
         pick = int(nearest.argmax())
         picks.append(pick)
-        nearest = np.minimum(nearest, _squared_distances(embeddings, embeddings[pick]))
-        nearest[picks] = -1.0
+        nearest = np.minimum(nearest, squared_distances(embeddings[pick]))
     return np.array(picks[:k], dtype=np.int64)
 
 
@@ -201,11 +207,6 @@ def _output_errors(probabilities: np.ndarray, multi_label: bool) -> np.ndarray:
 def _top(scores: np.ndarray, k: int) -> np.ndarray:
     order: np.ndarray = np.argsort(-scores, kind="stable")[:k]
     return order
-
-
-def _squared_distances(points: np.ndarray, centre: np.ndarray) -> np.ndarray:
-    distances: np.ndarray = ((points - centre) ** 2).sum(1)
-    return distances
 
 
 _SCORES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
