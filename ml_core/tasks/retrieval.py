@@ -26,10 +26,14 @@ def similarity_blocks(
 def best_places(scores: np.ndarray, relevant: Sequence[Collection[int]]) -> list[list[int]]:
     """The places of the `RANKED` highest of each row of ``scores`` (queries, documents), from the best down; among
     equals the relevant ones come last, so that scoring everything alike gains nothing."""
-    is_relevant = np.zeros(scores.shape, dtype=bool)
+    nudged = scores.copy()
     for row, places in enumerate(relevant):
-        is_relevant[row, list(places)] = True
-    order = np.lexsort((is_relevant, -scores), axis=-1)[:, :RANKED]
+        right = list(places)
+        nudged[row, right] = np.nextafter(nudged[row, right], -np.inf, dtype=scores.dtype)
+    kept = min(RANKED, scores.shape[1])
+    highest = np.argpartition(-nudged, kept - 1, axis=-1)[:, :kept]
+    values = np.take_along_axis(nudged, highest, axis=-1)
+    order = np.take_along_axis(highest, np.argsort(-values, axis=-1, kind="stable"), axis=-1)
     return [places.tolist() for places in order]
 
 
