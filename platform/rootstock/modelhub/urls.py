@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from rootstock.modelhub.views import datasets, runs, versions
+from rootstock.modelhub.views import datasets, gate, runs, versions
 
 app_name = "modelhub"
 urlpatterns = [
@@ -36,7 +36,11 @@ urlpatterns = [
     path("versions/", versions.versions, name="versions"),
     path("versions/<uuid:version_id>/", versions.version, name="version"),
     path("versions/<uuid:version_id>/deploy/", versions.version_deploy, name="version-deploy"),
+    path("versions/<uuid:version_id>/gate/", gate.version_gate, name="version-gate"),
     path("deployments/", versions.deployments, name="deployments"),
     path("deployments/<str:name>/", versions.deployment, name="deployment"),
     path("deployments/<str:name>/roll-back/", versions.deployment_roll_back, name="roll-back"),
+    path("deployments/<str:name>/gate/", gate.gate_policy, name="gate-policy"),
+    path("deployments/<str:name>/shadow/", gate.shadow_start, name="shadow-start"),
+    path("deployments/<str:name>/shadow/end/", gate.shadow_end, name="shadow-end"),
 ]

@@ -216,7 +216,6 @@ def test_versions_and_deployments(
     assert {verdict["check"] for verdict in history[0]["checks"]} == {
         "artifact",
         "labels",
-        "quality",
         "loads",
     }
     assert [row["name"] for row in api("GET", "deployments")["results"]] == ["finance.sentiment"]

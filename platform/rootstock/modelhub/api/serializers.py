@@ -8,7 +8,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from ml_core.training import training_options
-from rootstock.modelhub import selectors
+from rootstock.modelhub import gate, selectors
 from rootstock.modelhub.models import (
     Dataset,
     DatasetExample,
@@ -414,10 +414,17 @@ class DeploymentOutput(serializers.ModelSerializer[Deployment]):
     """A named slot and the version that answers for it."""
 
     version = VersionOutput()
+    shadow = serializers.UUIDField(
+        source="shadow_id",
+        allow_null=True,
+        help_text="The version that is asked as well, and answers nobody.",
+    )
 
     class Meta:
         model = Deployment
-        fields = ["id", "name", "task", "version", "created_at", "updated_at"]
+        fields = [
+            "id", "name", "task", "version", "shadow", "shadow_rate", "shadow_since", "created_at", "updated_at",
+        ]  # fmt: skip
 
 
 class PromotionInput(serializers.Serializer[Any]):
@@ -437,13 +444,29 @@ class RollbackInput(serializers.Serializer[Any]):
 
 
 class VerdictOutput(serializers.Serializer[Any]):
-    """What a check found."""
+    """What a check asked and found."""
 
     check = serializers.CharField()
-    passed = serializers.BooleanField()
-    detail = serializers.CharField()
+    verdict = serializers.ChoiceField([str(outcome) for outcome in gate.Outcome])
+    passed = serializers.BooleanField(help_text="Passed or not applicable.")
+    asked = serializers.CharField()
+    detail = serializers.CharField(help_text="What was found, in words.")
     can_be_forced = serializers.BooleanField()
-    evidence = serializers.DictField()
+    limits = serializers.DictField(child=serializers.FloatField())
+    evidence = serializers.DictField(help_text="The figures behind it.")
+
+    def to_representation(self, instance: dict[str, Any]) -> dict[str, Any]:
+        """The stored verdict, its words in the language of the request."""
+        return {
+            "check": instance["check"],
+            "verdict": instance.get("verdict") or ("passed" if instance["passed"] else "failed"),
+            "passed": instance["passed"],
+            "asked": gate.asked_again(instance),
+            "detail": gate.detail_again(instance),
+            "can_be_forced": instance["can_be_forced"],
+            "limits": instance.get("limits", {}),
+            "evidence": instance["evidence"],
+        }
 
 
 class DeploymentChangeOutput(serializers.ModelSerializer[DeploymentChange]):
@@ -475,7 +498,7 @@ class PredictionOutput(serializers.ModelSerializer[Prediction]):
         model = Prediction
         fields = [
             "id", "deployment", "version", "subject_type", "subject_id", "label", "probabilities", "latency_ms",
-            "created_at",
+            "shadow", "created_at",
         ]  # fmt: skip
 
 
@@ -487,3 +510,6 @@ class PredictionQuery(serializers.Serializer[Any]):
     subject_type = serializers.CharField(required=False, max_length=40)
     subject_id = serializers.UUIDField(required=False)
     label = serializers.CharField(required=False, max_length=MAX_LABEL_CHARACTERS)  # type: ignore[assignment]
+    shadow = serializers.BooleanField(
+        required=False, help_text="What shadows said, in place of what was answered."
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from rootstock.modelhub.api import datasets, training, versions
+from rootstock.modelhub.api import datasets, gate, training, versions
 
 urlpatterns = [
     path("datasets", datasets.DatasetList.as_view()),
@@ -20,10 +20,17 @@ urlpatterns = [
     path("versions", versions.VersionList.as_view()),
     path("versions/<uuid:version_id>", versions.VersionView.as_view()),
     path("versions/<uuid:version_id>/card", versions.VersionCard.as_view()),
+    path("versions/<uuid:version_id>/lineage", gate.VersionLineage.as_view()),
+    path("versions/<uuid:version_id>/evaluations", gate.EvaluationList.as_view()),
+    path("versions/<uuid:version_id>/gate", gate.GateReportList.as_view()),
+    path("gate/checks", gate.CheckList.as_view()),
     path("deployments", versions.DeploymentList.as_view()),
     path("deployments/<str:name>", versions.DeploymentView.as_view()),
     path("deployments/<str:name>/promote", versions.DeploymentPromote.as_view()),
     path("deployments/<str:name>/rollback", versions.DeploymentRollback.as_view()),
     path("deployments/<str:name>/history", versions.DeploymentHistory.as_view()),
+    path("deployments/<str:name>/gate", gate.GatePolicyView.as_view()),
+    path("deployments/<str:name>/shadow", gate.DeploymentShadow.as_view()),
+    path("deployments/<str:name>/shadow/end", gate.DeploymentShadowEnd.as_view()),
     path("predictions", versions.PredictionList.as_view()),
 ]

@@ -19,6 +19,7 @@ from rootstock.modelhub.gate.base import (
     asked_again,
     detail_again,
     measured_split,
+    words,
 )
 from rootstock.modelhub.gate.judging import gate_needs, judge
 from rootstock.modelhub.gate.policy import Policy, effective_policy, policy_check
@@ -46,4 +47,5 @@ __all__ = [
     "measured_split",
     "policy_check",
     "register",
+    "words",
 ]

@@ -168,6 +168,11 @@ class Verdict:
         }
 
 
+def words(text: str) -> str:
+    """A title or unit of a check in the language of the moment."""
+    return gettext(text) if text else ""
+
+
 def filled(message: str, params: Mapping[str, Any]) -> str:
     """A stored text in the language of the moment."""
     return gettext(message) % dict(params) if message else ""

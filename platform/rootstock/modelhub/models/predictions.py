@@ -49,5 +49,10 @@ class Prediction(TenantModel):
             ),
         ]
 
+    @property
+    def confidence(self) -> float | None:
+        """The probability of the label."""
+        return max(self.probabilities, default=None)
+
     def __str__(self) -> str:
         return f"{self.subject_type} {self.subject_id}: {self.label}"

@@ -22,6 +22,7 @@ from rootstock.modelhub.services.gate import (
 )
 from rootstock.modelhub.services.imports import ImportProblem, ImportReport, dataset_import
 from rootstock.modelhub.services.labels import example_answer, example_relabel, label_undo
+from rootstock.modelhub.services.names import check_model_name
 from rootstock.modelhub.services.predictions import Subject, predictions_log
 from rootstock.modelhub.services.shadows import shadow_end, shadow_start
 from rootstock.modelhub.services.snapshots import snapshot_create
@@ -40,6 +41,7 @@ __all__ = [
     "ImportReport",
     "NewExample",
     "Subject",
+    "check_model_name",
     "dataset_create",
     "dataset_delete",
     "dataset_import",

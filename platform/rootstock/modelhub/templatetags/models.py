@@ -2,23 +2,66 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 from django import template
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext, gettext_lazy
+
+from rootstock.modelhub import gate
+from rootstock.modelhub.gate.figures import figure, written
+from rootstock.web.templatetags.ui import badge
 
 register = template.Library()
 
-_CHECKS = {
-    "artifact": gettext_lazy("Files"),
-    "labels": gettext_lazy("Task and labels"),
-    "quality": gettext_lazy("Quality"),
-    "loads": gettext_lazy("Loading"),
+# outcome: (tone, icon, word)
+_OUTCOMES = {
+    gate.Outcome.PASSED: ("ok", "check", gettext_lazy("Passed")),
+    gate.Outcome.FAILED: ("bad", "x", gettext_lazy("Failed")),
+    gate.Outcome.NOT_APPLICABLE: ("quiet", "minus", gettext_lazy("Not applicable")),
+    gate.Outcome.NOT_MEASURED: ("warn", "circle-dashed", gettext_lazy("Not measured")),
 }
 
 
 @register.simple_tag
-def check_name(check: str) -> str:
+def check_name(key: str) -> str:
     """A check in words."""
-    return str(_CHECKS.get(check, check))
+    check = gate.check_get(key)
+    return gate.words(check.title) if check else key
+
+
+@register.simple_tag
+def verdict_badge(verdict: dict[str, Any]) -> SafeString:
+    """How a check ended."""
+    outcome = verdict.get("verdict") or ("passed" if verdict["passed"] else "failed")
+    tone, icon_name, word = _OUTCOMES[gate.Outcome(outcome)]
+    return badge(word, tone, icon_name)
+
+
+@register.filter
+def asked(verdict: dict[str, Any]) -> str:
+    """What a check asked, in the page's language."""
+    return gate.asked_again(verdict)
+
+
+@register.filter
+def found(verdict: dict[str, Any]) -> str:
+    """What a check found, in the page's language."""
+    return gate.detail_again(verdict)
+
+
+@register.filter
+def evidence(verdict: dict[str, Any]) -> str:
+    """The figures behind a verdict, as they are stored."""
+    return json.dumps(verdict.get("evidence", {}), ensure_ascii=False, indent=1)
+
+
+@register.filter
+def main_figure(report: dict[str, Any]) -> str:
+    """The main number of a report with its name: “Macro F1 85.3 %”."""
+    number = figure(report)
+    return f"{number.name} {written(number.value)}" if number else "—"
 
 
 @register.simple_tag

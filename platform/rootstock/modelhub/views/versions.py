@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
+from typing import Any
 
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db import transaction
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from rootstock.common.problems import Problem
-from rootstock.modelhub import selectors, services
+from rootstock.jobs.selectors import job_summary
+from rootstock.modelhub import gate, selectors, services
 from rootstock.modelhub.card import card_html
 from rootstock.modelhub.errors import PromotionRefused
 from rootstock.modelhub.forms import DeployForm, RollbackForm, show_problem
+from rootstock.modelhub.gate_forms import ShadowForm
+from rootstock.modelhub.lineage import lineage
 from rootstock.modelhub.models import Deployment, ModelVersion
 from rootstock.modelhub.report import report_view
-from rootstock.modelhub.services.versions import previous_version
+from rootstock.modelhub.services.history import previous_version
+from rootstock.realtime.selectors import stream_head
 from rootstock.tenancy.pages import requires
 from rootstock.tenancy.permissions import Permission
 from rootstock.tenancy.requests import PageRequest
@@ -27,14 +35,14 @@ from rootstock.tenancy.requests import PageRequest
 PAGE = 50
 
 
-def _version_or_404(version_id: uuid.UUID) -> ModelVersion:
+def version_or_404(version_id: uuid.UUID) -> ModelVersion:
     version = selectors.version_list().filter(pk=version_id).first()
     if version is None:
         raise Http404(_("There is no such version."))
     return version
 
 
-def _deployment_or_404(name: str) -> Deployment:
+def deployment_or_404(name: str) -> Deployment:
     deployment = selectors.deployment_get(name)
     if deployment is None:
         raise Http404(_("Nothing is deployed under this name."))
@@ -62,24 +70,35 @@ def versions(request: PageRequest) -> HttpResponse:
     return render(request, "modelhub/versions.html", context)
 
 
+def version_address(version: ModelVersion, deployment: str) -> str:
+    """The page of a version, as it stands to a deployment."""
+    path = reverse("modelhub:version", args=[version.pk])
+    return path if deployment == version.name else f"{path}?{urlencode({'deployment': deployment})}"
+
+
 @requires(Permission.MODELS_READ)
 @require_GET
 def version(request: PageRequest, version_id: uuid.UUID) -> HttpResponse:
     """May this version go live?"""
-    current = _version_or_404(version_id)
-    form = DeployForm(initial={"deployment": current.name})
-    return _version_page(request, current, form)
+    current = version_or_404(version_id)
+    name = request.GET.get("deployment", "").replace("\0", "") or current.name
+    return _version_page(request, current, DeployForm(initial={"deployment": name}), name=name)
 
 
 @requires(Permission.MODELS_WRITE)
 @require_http_methods(["POST"])
 def version_deploy(request: PageRequest, version_id: uuid.UUID) -> HttpResponse:
-    """Let it serve, if the checks allow it; otherwise say why not."""
-    current = _version_or_404(version_id)
+    """Let it serve, if the gate allows it; otherwise say why not."""
+    current = version_or_404(version_id)
     form = DeployForm(request.POST)
-    verdicts: list[dict[str, object]] = []
+    verdicts: list[dict[str, Any]] | None = None
+    name = current.name
     if form.is_valid():
+        name = form.cleaned_data["deployment"]
         try:
+            # A transaction of its own: what the checks found stays, also when the promotion is refused.
+            with transaction.atomic():
+                services.gate_ensure(version=current, deployment=name, actor=request.actor)
             with transaction.atomic():
                 slot = services.version_promote(
                     version=current, actor=request.actor, **form.cleaned_data
@@ -95,7 +114,7 @@ def version_deploy(request: PageRequest, version_id: uuid.UUID) -> HttpResponse:
                 % {"deployment": slot.name, "version": current.label},
             )
             return redirect("modelhub:deployment", slot.name)
-    return _version_page(request, current, form, verdicts=verdicts, status=422)
+    return _version_page(request, current, form, name=name, refused=verdicts, status=422)
 
 
 def _version_page(
@@ -103,21 +122,50 @@ def _version_page(
     current: ModelVersion,
     form: DeployForm,
     *,
-    verdicts: list[dict[str, object]] | None = None,
+    name: str,
+    refused: Sequence[dict[str, Any]] | None = None,
     status: int = 200,
 ) -> HttpResponse:
+    serving = selectors.serving_names().get(current.pk, [])
+    newest = selectors.gate_report_list(current, name).first()
+    holds = selectors.gate_report_current(current, name)
+    verdicts = refused or (newest.verdicts if newest else [])
+    failed = [verdict for verdict in verdicts if not verdict["passed"]]
+    job = selectors.gate_job(current, name)
+    policy = services.gate_policy(name)
+    deployments = list(selectors.deployment_list())
     context = {
         "version": current,
         "report": report_view(current),
         "card": card_html(current.card),
-        "serving": selectors.serving_names().get(current.pk, []),
-        "deployments": selectors.deployment_list(),
-        "children": current.children.order_by("number"),
+        "serving": serving,
+        "deployments": deployments,
+        "lineage": lineage(current),
+        "evaluations": selectors.evaluation_list(current)[:20],
         "form": form,
+        "gate_name": name,
+        "gate_report": newest,
+        "gate_holds": holds is not None or name in serving,
+        "gate_job": job,
+        "gate_asks": [
+            (check.title, gate.asked(check, policy[check.key]["limits"]))
+            for check in gate.CHECKS
+            if policy[check.key]["enabled"]
+        ],
         "verdicts": verdicts,
-        "may_force": bool(verdicts)
-        and all(v["passed"] or v["can_be_forced"] for v in verdicts or []),
+        "refused": refused is not None,
+        "may_force": bool(failed) and all(verdict["can_be_forced"] for verdict in failed),
+        "shadow_for": [
+            each
+            for each in deployments
+            if each.task == current.task and current.pk not in (each.version_id, each.shadow_id)
+        ],
         "may_write": Permission.MODELS_WRITE in request.granted,
+        "data": {
+            "lastEventId": stream_head("jobs"),
+            "job": job_summary(job) if job else None,
+            "mayCancel": Permission.JOBS_WRITE in request.granted,
+        },
     }
     return render(request, "modelhub/version.html", context, status=status)
 
@@ -137,14 +185,14 @@ def deployments(request: PageRequest) -> HttpResponse:
 @require_GET
 def deployment(request: PageRequest, name: str) -> HttpResponse:
     """What answers under this name, since when, and what was before?"""
-    return _deployment_page(request, _deployment_or_404(name), RollbackForm())
+    return deployment_page(request, deployment_or_404(name), RollbackForm())
 
 
 @requires(Permission.MODELS_WRITE)
 @require_POST
 def deployment_roll_back(request: PageRequest, name: str) -> HttpResponse:
     """Go back to the version before."""
-    current = _deployment_or_404(name)
+    current = deployment_or_404(name)
     form = RollbackForm(request.POST)
     if form.is_valid():
         try:
@@ -161,12 +209,28 @@ def deployment_roll_back(request: PageRequest, name: str) -> HttpResponse:
                 % {"deployment": slot.name, "version": slot.version.label},
             )
         return redirect("modelhub:deployment", name)
-    return _deployment_page(request, current, form, status=422)
+    return deployment_page(request, current, form, status=422)
 
 
-def _deployment_page(
-    request: PageRequest, current: Deployment, form: RollbackForm, *, status: int = 200
+def shadow_choices(deployment: Deployment) -> list[ModelVersion]:
+    """The versions that could be asked as well: of the same task, the newest first."""
+    rows = selectors.version_list().filter(task=deployment.task).exclude(pk=deployment.version_id)
+    return list(rows[:100])
+
+
+def deployment_page(
+    request: PageRequest,
+    current: Deployment,
+    form: RollbackForm,
+    *,
+    shadow_form: ShadowForm | None = None,
+    status: int = 200,
 ) -> HttpResponse:
+    """The page of a deployment."""
+    if shadow_form is None:
+        shadow_form = ShadowForm(
+            versions=shadow_choices(current), initial={"version": request.GET.get("shadow", "")}
+        )
     context = {
         "deployment": current,
         "report": report_view(current.version),
@@ -176,6 +240,9 @@ def _deployment_page(
             request.GET.get("page")
         ),
         "form": form,
+        "shadow_form": shadow_form,
+        "comparison": selectors.shadow_comparison(current),
+        "disagreements": selectors.shadow_disagreements(current)[:PAGE],
         "may_write": Permission.MODELS_WRITE in request.granted,
     }
     return render(request, "modelhub/deployment.html", context, status=status)
