@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_lazy as _
 
+from apps.finance_sentiment import model_rows
 from apps.finance_sentiment import overview as panel
+from rootstock.modelhub import sources
 from rootstock.realtime import streams
 from rootstock.tenancy.permissions import Permission
 from rootstock.web import overview
@@ -19,6 +21,7 @@ def register() -> None:
     streams.register("finance.alerts", permission=Permission.FINANCE_READ)
     events.register("finance.alert.opened", _("A surge of negative stories began."))
     events.register("finance.alert.resolved", _("A surge of negative stories is over."))
+    sources.register(model_rows.DOCUMENTS)
     read, write = Permission.FINANCE_READ, Permission.FINANCE_WRITE
     register_area(
         Area(

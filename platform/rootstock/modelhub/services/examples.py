@@ -60,6 +60,7 @@ class AddResult:
 
     added: int = 0
     duplicates: int = 0
+    refused: int = 0
     conflicts: list[dict[str, str]] = field(default_factory=list)
 
 
