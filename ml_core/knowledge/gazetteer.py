@@ -57,10 +57,12 @@ class Gazetteer:
         """(type, first token, token after the last) of each entry found, from left to right."""
         compact = ["".join(token.split()) for token in tokens]
         starts = [0, *accumulate(len(token) for token in compact)]
-        place = {start: number for number, start in reversed(list(enumerate(starts)))}
-        found = self._matcher.find("".join(compact), boundaries=place.keys())
+        # An empty token begins and ends where its neighbours do, and belongs to no name.
+        first = {start: number for number, start in enumerate(starts)}
+        last = {start: number for number, start in reversed(list(enumerate(starts)))}
+        found = self._matcher.find("".join(compact), boundaries=first.keys())
         return [
-            (self.entries[match.phrase].type, place[match.start], place[match.end])
+            (self.entries[match.phrase].type, first[match.start], last[match.end])
             for match in found
         ]
 

@@ -207,8 +207,9 @@ def test_chinese_typos_sound_alike() -> None:
 
 
 def test_english_typos_are_one_slip_away() -> None:
-    [noisy] = add_typos(["please transfer everything tomorrow morning"], language="en", rate=1.0)
-    for before, after in zip("please transfer everything tomorrow morning".split(), noisy.split(), strict=True):  # fmt: skip
+    text = "please transfer everything tomorrow morning"
+    [noisy] = add_typos([text], language="en", rate=1.0)
+    for before, after in zip(text.split(), noisy.split(), strict=True):
         assert before != after
         assert before[0] == after[0]
         assert abs(len(before) - len(after)) <= 1

@@ -8,13 +8,19 @@ from hypothesis import strategies as st
 
 from ml_core.augmentation import TAGGED_METHODS, AugmentationError, augment_tagged
 
+
+def row(tokens: str, tags: str) -> tuple[list[str], list[str]]:
+    """Words of a spaced text, characters of a Chinese one."""
+    return tokens.split() if " " in tokens else list(tokens), tags.split()
+
+
 ROWS = [
-    (
-        "He works at Goldman Sachs in New York since 1998 .".split(),
-        "O O O B-ORG I-ORG O B-LOC I-LOC O O O".split(),
+    row(
+        "He works at Goldman Sachs in New York since 1998 .",
+        "O O O B-ORG I-ORG O B-LOC I-LOC O O O",
     ),
-    ("Apple opened a shop near Berlin".split(), "B-ORG O O O O B-LOC".split()),
-    (list("昨日贵州茅台在上海开会"), "O O B-ORG I-ORG I-ORG I-ORG O B-LOC I-LOC O O".split()),
+    row("Apple opened a shop near Berlin", "B-ORG O O O O B-LOC"),
+    row("昨日贵州茅台在上海开会", "O O B-ORG I-ORG I-ORG I-ORG O B-LOC I-LOC O O"),
 ]
 MENTIONS = {
     "ORG": {("Goldman", "Sachs"), ("Apple",), tuple("贵州茅台")},
