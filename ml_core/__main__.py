@@ -12,13 +12,17 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
-from ml_core.data import DataError, read_examples
-from ml_core.evaluation import evaluate
-from ml_core.models import BaseModelError, Predictor
+from ml_core.data import DataError
+from ml_core.data.rows import read_rows
+from ml_core.evaluation.markdown import render
+from ml_core.evaluation.reports.common import json_value
+from ml_core.models import BaseModelError
 from ml_core.registry import Artifact, ArtifactError
+from ml_core.tasks import evaluate_artifact, predictor_class
 from ml_core.training import (
     ConfigError,
     Option,
@@ -35,6 +39,7 @@ EXIT_STOPPED = 130
 EXIT_MEMORY = 137
 
 _PREDICT_CHUNK = 512
+_FLAT_TEXTS = {"text-classification", "multi-label-classification"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -114,11 +119,14 @@ def _add_evaluate(commands: Any) -> None:
     command.add_argument("artifact", type=Path, metavar="DIR", help="the artefact's directory")
     _add_data(command)
     command.add_argument("--label-column", default="label", help="column of the label")
+    command.add_argument(
+        "--markdown", action="store_true", help="print the report for people, not as JSON"
+    )
 
 
 def _add_predict(commands: Any) -> None:
     command = commands.add_parser(
-        "predict", help="label the texts of a file; one JSON object a line on stdout"
+        "predict", help="apply an artefact to the rows of a file; one JSON object a line on stdout"
     )
     command.set_defaults(run=_predict)
     command.add_argument("artifact", type=Path, metavar="DIR", help="the artefact's directory")
@@ -209,36 +217,26 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    report = evaluate(
-        options.artifact,
-        options.data,
-        text=options.text_column,
-        label=options.label_column,
-        device=options.device,
-    )
-    _print_json(report.to_dict())
+    artifact = Artifact.open(options.artifact)
+    flat = artifact.manifest.task in _FLAT_TEXTS
+    columns = {"text": options.text_column, "label": options.label_column} if flat else {}
+    report = evaluate_artifact(artifact, options.data, device=options.device, **columns)
+    if options.markdown:
+        sys.stdout.write(render(report.to_dict()) + "\n")
+    else:
+        _print_json(report.to_dict())
     return 0
 
 
 def _predict(options: argparse.Namespace) -> int:
     artifact = Artifact.open(options.artifact)
-    texts = [
-        example.text
-        for example in read_examples(options.data, text=options.text_column, require_label=False)
-    ]
-    predictor = Predictor.load(artifact, device=options.device)
-    for start in range(0, len(texts), _PREDICT_CHUNK):
-        chunk = texts[start : start + _PREDICT_CHUNK]
-        for text, prediction in zip(chunk, predictor.predict(chunk), strict=True):
-            _print_json(
-                {
-                    "text": text,
-                    "label": prediction.label,
-                    "probabilities": {
-                        label: round(value, 6) for label, value in prediction.probabilities.items()
-                    },
-                }
-            )
+    task = artifact.manifest.task
+    columns = {"text": options.text_column} if task in _FLAT_TEXTS else {}
+    predictor = predictor_class(task).load(artifact, device=options.device)
+    rows = read_rows(options.data, task, columns=columns, require_answer=False)
+    while contents := [row.content for row in islice(rows, _PREDICT_CHUNK)]:
+        for content, found in zip(contents, predictor.predict_rows(contents), strict=True):
+            _print_json(content | json_value(found))
     sys.stdout.flush()
     return 0
 

@@ -9,12 +9,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 
 from ml_core.models.bases import drop_pooler, quiet_transformers
+from ml_core.models.weights_io import load_weights, save_weights
 from ml_core.registry.artifact import CONFIG, WEIGHTS, Artifact, ArtifactError
 
 TextModel = TypeVar("TextModel", bound=nn.Module)
@@ -38,11 +37,15 @@ class TextClassifier(nn.Module):
         nn.init.zeros_(self.classifier.bias)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        logits: Tensor = self.classifier(self.dropout(self.pool(input_ids, attention_mask)))
+        return logits
+
+    def pool(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """The mean of the states of each text's real tokens: (texts, hidden)."""
         states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
         weights = attention_mask.unsqueeze(-1).to(states.dtype)
-        mean = (states * weights).sum(1) / weights.sum(1)
-        logits: Tensor = self.classifier(self.dropout(mean))
-        return logits
+        mean: Tensor = (states * weights).sum(1) / weights.sum(1)
+        return mean
 
 
 def pad_batch(
@@ -56,12 +59,21 @@ def pad_batch(
 
 
 def predict_batch(
-    model: TextClassifier, token_ids: Sequence[Sequence[int]], *, pad_id: int, device: torch.device
+    model: TextClassifier,
+    token_ids: Sequence[Sequence[int]],
+    *,
+    pad_id: int,
+    device: torch.device,
+    temperature: float = 1.0,
+    independent: bool = False,
 ) -> np.ndarray:
-    """Probabilities of shape (texts, labels), float32, of one batch of encoded texts."""
+    """Probabilities of shape (texts, labels), float32, of one batch of encoded texts: softmax(logits / temperature),
+    or the sigmoid of each for labels that are ``independent``."""
     ids, mask = pad_batch(token_ids, pad_id=pad_id, device=device)
     with torch.inference_mode():
-        probabilities: np.ndarray = model(ids, mask).softmax(-1).float().cpu().numpy()
+        logits = model(ids, mask).float() / temperature
+        found = logits.sigmoid() if independent else logits.softmax(-1)
+        probabilities: np.ndarray = found.cpu().numpy()
     return probabilities
 
 
@@ -90,17 +102,11 @@ def save_text_model(model: nn.Module, directory: Path) -> None:
     """Write ``model.safetensors`` and ``config.json`` of a model with an ``encoder`` and, perhaps, more layers.
 
     The encoder's weights carry transformers' own prefix, so
-    ``AutoModel.from_pretrained(directory)`` reads them too.
+    ``AutoModel.from_pretrained(directory)`` reads them too. Of a model that a parameter-efficient method trained only
+    what was trained is written, see `ml_core.models.weights_io`.
     """
     encoder: Any = model.encoder
-    prefix = _encoder_prefix(encoder)
-    tensors = {
-        (f"{prefix}.{name.removeprefix('encoder.')}" if name.startswith("encoder.") else name): (
-            tensor.detach().cpu().contiguous()
-        )
-        for name, tensor in model.state_dict().items()
-    }
-    save_file(tensors, directory / WEIGHTS, metadata={"format": "pt"})
+    save_weights(model, directory / WEIGHTS, encoder_prefix=_encoder_prefix(encoder))
     config: dict[str, Any] = encoder.config.to_dict()
     config["architectures"] = [type(encoder).__name__]
     # Where the base was found is a path of the machine that trained it.
@@ -118,34 +124,18 @@ def load_classifier(artifact: Artifact) -> TextClassifier:
 def load_text_model(artifact: Artifact, build: Callable[[Any], TextModel]) -> TextModel:
     """Rebuild what `save_text_model` wrote, in evaluation mode; ``build`` makes the model around an encoder.
 
-    Raises ArtifactError naming the file: weights that do not fit the configuration, or are not
-    finite.
+    Raises ArtifactError naming the file: weights that do not fit the configuration, are not finite, or whose base is
+    not to be had.
     """
     quiet_transformers()
-    path = artifact.path / WEIGHTS
     try:
         config = AutoConfig.from_pretrained(artifact.path, trust_remote_code=False)
         encoder = AutoModel.from_config(config, trust_remote_code=False)  # type: ignore[no-untyped-call]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ArtifactError(artifact.path / CONFIG, f"cannot be used: {error}") from error
     drop_pooler(encoder)
-    try:
-        tensors = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise ArtifactError(path, f"cannot be read: {error}") from error
-    for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise ArtifactError(path, f"weight {name!r} is not finite (NaN or infinity)")
-    prefix = f"{_encoder_prefix(encoder)}."
-    state = {
-        (f"encoder.{name.removeprefix(prefix)}" if name.startswith(prefix) else name): tensor
-        for name, tensor in tensors.items()
-    }
     model = build(encoder)
-    try:
-        model.load_state_dict(state)
-    except RuntimeError as error:
-        raise ArtifactError(path, f"does not fit the configuration: {error}") from error
+    load_weights(model, artifact, encoder_prefix=_encoder_prefix(encoder))
     return model.eval()
 
 

@@ -37,6 +37,8 @@ class Predictor:
         labels: Sequence[str],
         pad_id: int,
         device: torch.device,
+        temperature: float = 1.0,
+        independent: bool = False,
     ) -> None:
         self.labels = tuple(labels)
         self.encode = encode
@@ -44,6 +46,8 @@ class Predictor:
         self._model = model.to(device).eval()
         self._pad_id = pad_id
         self._device = device
+        self._temperature = temperature
+        self._independent = independent
 
     @classmethod
     def load(cls, artifact: Artifact | Path | str, *, device: str = "auto") -> Self:
@@ -66,13 +70,29 @@ class Predictor:
         pad_id = getattr(model.encoder.config, "pad_token_id", None)
         if not isinstance(pad_id, int):
             raise ArtifactError(artifact.path / CONFIG, "there is no pad_token_id")
-        return cls(model, encode, labels=artifact.manifest.labels, pad_id=pad_id, device=where)
+        manifest = artifact.manifest
+        return cls(
+            model,
+            encode,
+            labels=manifest.labels,
+            pad_id=pad_id,
+            device=where,
+            temperature=float(manifest.calibration.get("temperature", 1.0)),
+            independent=manifest.task == "multi-label-classification",
+        )
 
     def forward(self, token_ids: Sequence[Sequence[int]]) -> np.ndarray:
         """Probabilities of shape (texts, labels), float32, of one batch of encoded texts."""
         from ml_core.models.classifier import predict_batch
 
-        return predict_batch(self._model, token_ids, pad_id=self._pad_id, device=self._device)
+        return predict_batch(
+            self._model,
+            token_ids,
+            pad_id=self._pad_id,
+            device=self._device,
+            temperature=self._temperature,
+            independent=self._independent,
+        )
 
     def probabilities(
         self, texts: Sequence[str], *, after_batch: Callable[[int], None] | None = None

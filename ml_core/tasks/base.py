@@ -69,7 +69,7 @@ class Evaluation:
     """A report, the mean loss per item on the same rows (ties between epochs are broken by it), and for tasks with
     classes the logits (rows, classes) that calibration is fitted on."""
 
-    report: Report
+    report: Any
     loss: float
     logits: Any = None
 
@@ -82,6 +82,9 @@ class Task(ABC):
     """
 
     name: ClassVar[str]
+    # Where the class that applies a saved model to rows is: "module:Class", a `RowPredictor`. The task's own module has
+    # ``evaluate_artifact(artifact, data, device) -> Report`` beside the class.
+    predictor: ClassVar[str]
     model: Any
 
     def __init__(self, config: TrainConfig, data: TaskData) -> None:
@@ -125,6 +128,11 @@ class Task(ABC):
         after_batch: Callable[[], None],
     ) -> Evaluation:
         """Compare what the model says about labelled rows with their labels; the model is in evaluation mode."""
+
+    def calibrate(self, evaluation: Evaluation) -> tuple[Evaluation, dict[str, Any]]:
+        """Fit on the validation part what turns logits into honest answers: the evaluation with it, and the manifest's
+        ``calibration``."""
+        return evaluation, {}
 
     @abstractmethod
     def save(self, directory: Path) -> None:

@@ -22,7 +22,7 @@ class BaseText:
 
     def __init__(self, config: TrainConfig) -> None:
         self.encoder, self.tokenizer = load_encoder(
-            config.base, random_weights=config.weights == "random"
+            config.previous or config.base, random_weights=config.weights == "random"
         )
         longest = getattr(self.encoder.config, "max_position_embeddings", config.max_length)
         if config.max_length > longest:

@@ -2,45 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ml_core.data.examples import Example
-from ml_core.evaluation.report import build_report
-from ml_core.models.classifier import TextClassifier, save_classifier
+from ml_core.data.examples import read_examples
+from ml_core.evaluation import (
+    MultiLabelReport,
+    build_classification_report,
+    build_multi_label_report,
+    fit_temperature,
+    tune_thresholds,
+)
+from ml_core.evaluation.scoring import check_labels
+from ml_core.models.classifier import TextClassifier, load_classifier, save_classifier
+from ml_core.models.predictor import Predictor
+from ml_core.registry.artifact import Artifact
 from ml_core.tasks.base import Batch, Evaluation, Feature, Loss, Task, TaskData
+from ml_core.tasks.labelled_texts import MultiLabelText, read_multi_label_file
 from ml_core.tasks.text import BaseText, collate_texts, evaluation_batches
 from ml_core.training.config import TrainConfig
+
+# Fewer rows say too little about how sure a model may be.
+_CALIBRATION_ROWS = 30
 
 
 class TextClassification(Task):
     """Cross-entropy over the labels; logits of shape (texts, labels)."""
 
     name = "text-classification"
+    predictor = "ml_core.tasks.text_classification:TextClassificationPredictor"
 
     def __init__(self, config: TrainConfig, data: TaskData) -> None:
         super().__init__(config, data)
         self._base = BaseText(config)
         self._place = {label: index for index, label in enumerate(data.labels)}
         self.model = TextClassifier(self._base.encoder, len(data.labels), dropout=config.dropout)
+        if config.previous is not None:
+            self._take_over_head(config.previous)
         self._weights = self._class_weights()
 
     def features(self, rows: Sequence[Any]) -> list[Feature]:
-        ids = self._base.encode([row.text for row in rows])
+        read = self.read_texts([row.text for row in rows])
         return [
-            {"input_ids": each, "length": len(each), "label": self._target(row)}
-            for each, row in zip(ids, rows, strict=True)
+            {**feature, "label": self._target(row)} for feature, row in zip(read, rows, strict=True)
         ]
+
+    def read_texts(self, texts: Sequence[str]) -> list[Feature]:
+        """Features of texts alone."""
+        return [{"input_ids": ids, "length": len(ids)} for ids in self._base.encode(texts)]
+
+    def collate_texts(self, features: Sequence[Feature]) -> Batch:
+        """A batch without labels."""
+        return collate_texts(features, self._base.pad_id)
 
     def collate(self, features: list[Feature]) -> Batch:
         labels = torch.tensor([feature["label"] for feature in features])
-        return {**collate_texts(features, self._base.pad_id), "labels": labels}
+        return {**self.collate_texts(features), "labels": labels}
 
     def items(self, batch: Batch) -> int:
         return len(batch["labels"])
@@ -65,13 +88,36 @@ class TextClassification(Task):
         device: torch.device,
         after_batch: Callable[[], None],
     ) -> Evaluation:
-        features = self.features(rows)
-        logits = np.empty((len(rows), len(self.data.labels)), dtype=np.float32)
+        logits = self.logits(model, [row.text for row in rows], device, after_batch)
+        return self._judge(rows, logits)
+
+    def logits(
+        self,
+        model: nn.Module,
+        texts: Sequence[str],
+        device: torch.device,
+        after_batch: Callable[[], None],
+    ) -> np.ndarray:
+        """What ``model`` says about texts, (texts, labels), in batches of like length."""
+        features = self.read_texts(texts)
+        logits = np.empty((len(texts), len(self.data.labels)), dtype=np.float32)
         for places in evaluation_batches(features, device, after_batch):
-            batch = self.collate([features[place] for place in places])
+            batch = self.collate_texts([features[place] for place in places])
             found = model(batch["input_ids"].to(device), batch["attention_mask"].to(device))
             logits[places] = found.float().cpu().numpy()
-        return self._evaluation(rows, logits)
+        return logits
+
+    def calibrate(self, evaluation: Evaluation) -> tuple[Evaluation, dict[str, Any]]:
+        rows, logits = self.data.validation, evaluation.logits
+        if self.config.calibration == "none" or len(rows) < _CALIBRATION_ROWS:
+            return evaluation, {}
+        fit = fit_temperature(logits, np.array([self._place[row.label] for row in rows]))
+        found = {
+            "temperature": fit.temperature,
+            "ece_before": fit.ece_before,
+            "ece_after": fit.ece_after,
+        }
+        return self._judge(rows, logits / fit.temperature), found
 
     def save(self, directory: Path) -> None:
         save_classifier(self.model, directory)
@@ -80,15 +126,22 @@ class TextClassification(Task):
     def languages(self) -> tuple[str, ...]:
         return self._base.languages
 
-    def _target(self, row: Example) -> Any:
-        # A row without a label is one to be read only (a pseudo-label, a text to compare).
-        return self._place.get(row.label, -100)
+    def _target(self, row: Any) -> Any:
+        return self._place[row.label]
 
-    def _evaluation(self, rows: Sequence[Any], logits: np.ndarray) -> Evaluation:
+    def _judge(self, rows: Sequence[Any], logits: np.ndarray) -> Evaluation:
         tensor = torch.from_numpy(logits)
         truth = torch.tensor([self._place[row.label] for row in rows])
         loss = float(functional.cross_entropy(tensor, truth))
-        report = build_report(list(rows), tensor.softmax(-1).numpy(), self.data.labels)
+        if not np.isfinite(logits).all():
+            return Evaluation(report=None, loss=float("nan"))
+        report = build_classification_report(
+            [row.label for row in rows],
+            tensor.softmax(-1).numpy(),
+            self.data.labels,
+            texts=[row.text for row in rows],
+            lines=[row.line for row in rows],
+        )
         return Evaluation(report, loss, logits)
 
     def _class_weights(self) -> Tensor | None:
@@ -97,4 +150,159 @@ class TextClassification(Task):
             return None
         targets = torch.tensor([self._place[row.label] for row in self.data.train])
         counts = torch.bincount(targets, minlength=len(self.data.labels)).float()
-        return len(targets) / (len(self.data.labels) * counts)
+        return len(targets) / (len(self.data.labels) * counts.clamp_min(1))
+
+    def _take_over_head(self, previous: Path) -> None:
+        artifact = Artifact.open(previous, verify=False)
+        head = load_classifier(artifact).classifier
+        places = [self._place[label] for label in artifact.manifest.labels]
+        with torch.no_grad():
+            self.model.classifier.weight[places] = head.weight
+            self.model.classifier.bias[places] = head.bias
+
+
+class MultiLabelClassification(TextClassification):
+    """Binary cross-entropy for each label; a label is given where its probability reaches its threshold."""
+
+    name = "multi-label-classification"
+    predictor = "ml_core.tasks.text_classification:MultiLabelPredictor"
+
+    def criterion(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return functional.binary_cross_entropy_with_logits(
+            logits, labels, pos_weight=self._on_device(logits), reduction="none"
+        ).sum(-1)
+
+    def calibrate(self, evaluation: Evaluation) -> tuple[Evaluation, dict[str, Any]]:
+        rows, logits = self.data.validation, evaluation.logits
+        if self.config.calibration == "none" or len(rows) < _CALIBRATION_ROWS:
+            return evaluation, {}
+        thresholds = tune_thresholds(_sigmoid(logits), self._truth(rows))
+        return self._judge(rows, logits, thresholds), {"thresholds": thresholds.tolist()}
+
+    def _target(self, row: Any) -> list[float]:
+        target = [0.0] * len(self.data.labels)
+        for label in row.labels:
+            target[self._place[label]] = 1.0
+        return target
+
+    def _truth(self, rows: Sequence[Any]) -> np.ndarray:
+        return np.array([self._target(row) for row in rows])
+
+    def _judge(
+        self, rows: Sequence[Any], logits: np.ndarray, thresholds: float | np.ndarray = 0.5
+    ) -> Evaluation:
+        if not np.isfinite(logits).all():
+            return Evaluation(report=None, loss=float("nan"))
+        truth = torch.from_numpy(self._truth(rows)).float()
+        loss = float(functional.binary_cross_entropy_with_logits(torch.from_numpy(logits), truth))
+        report = build_multi_label_report(
+            [row.labels for row in rows],
+            _sigmoid(logits),
+            self.data.labels,
+            thresholds=thresholds,
+            texts=[row.text for row in rows],
+            lines=[row.line for row in rows],
+        )
+        return Evaluation(report, loss, logits)
+
+    def _class_weights(self) -> Tensor | None:
+        """Rows without a label for each row with it, at most 100; None for "none"."""
+        if self.config.class_weighting == "none":
+            return None
+        positive = torch.from_numpy(self._truth(self.data.train)).sum(0).float()
+        return ((len(self.data.train) - positive) / positive.clamp_min(1)).clamp(1, 100)
+
+    def _on_device(self, logits: Tensor) -> Tensor | None:
+        return None if self._weights is None else self._weights.to(logits.device)
+
+
+class TextClassificationPredictor:
+    """Labels for rows with a ``text``; see `ml_core.models.Predictor` for texts."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        self._predictor = predictor
+
+    @classmethod
+    def load(cls, artifact: Artifact | Path | str, *, device: str = "auto") -> Self:
+        """Raises ArtifactError, and ValueError for a device that is not there."""
+        return cls(Predictor.load(artifact, device=device))
+
+    def predict_rows(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """``{"label", "probabilities"}`` of each row, in order."""
+        found = self._predictor.predict([row["text"] for row in rows])
+        return [{"label": each.label, "probabilities": each.probabilities} for each in found]
+
+
+class MultiLabelPredictor:
+    """The labels whose probability reaches their threshold, for rows with a ``text``."""
+
+    def __init__(self, predictor: Predictor, thresholds: Sequence[float]) -> None:
+        self._predictor = predictor
+        self._thresholds = np.asarray(thresholds)
+
+    @classmethod
+    def load(cls, artifact: Artifact | Path | str, *, device: str = "auto") -> Self:
+        """Raises ArtifactError, and ValueError for a device that is not there."""
+        if not isinstance(artifact, Artifact):
+            artifact = Artifact.open(artifact)
+        given = artifact.manifest.calibration.get("thresholds")
+        thresholds = given or [0.5] * len(artifact.manifest.labels)
+        return cls(Predictor.load(artifact, device=device), thresholds)
+
+    def predict_rows(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """``{"labels", "probabilities"}`` of each row, in order."""
+        table = self._predictor.probabilities([row["text"] for row in rows])
+        labels = self._predictor.labels
+        return [
+            {
+                "labels": [labels[place] for place in np.flatnonzero(row >= self._thresholds)],
+                "probabilities": dict(zip(labels, row.tolist(), strict=True)),
+            }
+            for row in table
+        ]
+
+
+def evaluate_artifact(
+    artifact: Artifact,
+    data: Path,
+    device: str = "auto",
+    *,
+    text: str = "text",
+    label: str = "label",
+) -> Any:
+    """Score a saved classifier, of one label or of several, on a file of labelled texts.
+
+    Raises DataError for the data (a label the model does not know included), ArtifactError for the artefact.
+    """
+    if artifact.manifest.task == MultiLabelClassification.name:
+        return _evaluate_multi_label(artifact, read_multi_label_file(data, text=text), device)
+    examples = read_examples(data, text=text, label=label)
+    check_labels(examples, artifact.manifest.labels, path=data, known_to="the model")
+    predictor = Predictor.load(artifact, device=device)
+    return build_classification_report(
+        [example.label for example in examples],
+        predictor.probabilities([example.text for example in examples]),
+        predictor.labels,
+        texts=[example.text for example in examples],
+        lines=[example.line for example in examples],
+    )
+
+
+def _evaluate_multi_label(
+    artifact: Artifact, rows: Sequence[MultiLabelText], device: str
+) -> MultiLabelReport:
+    predictor = Predictor.load(artifact, device=device)
+    thresholds = artifact.manifest.calibration.get("thresholds", 0.5)
+    return build_multi_label_report(
+        [row.labels for row in rows],
+        predictor.probabilities([row.text for row in rows]),
+        predictor.labels,
+        thresholds=np.asarray(thresholds),
+        texts=[row.text for row in rows],
+        lines=[row.line for row in rows],
+    )
+
+
+def _sigmoid(logits: np.ndarray) -> np.ndarray:
+    found: np.ndarray = torch.from_numpy(logits).sigmoid().numpy()
+    return found

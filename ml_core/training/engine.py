@@ -103,7 +103,10 @@ class FineTuner(Trainer):
 
     def fit(self, checkpoint: Path | None) -> None:
         """Train, from ``checkpoint`` when there is one, and leave the model with its best weights."""
-        self.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        if self._run_context.config.epochs:
+            self.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        else:
+            self.evaluate()
         self._course.restore_best(self.accelerator.unwrap_model(self.model_wrapped))
 
     # Batches
@@ -158,7 +161,10 @@ class FineTuner(Trainer):
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         task = self._run_context.task
-        rate = self._run_context.config.learning_rate or task.default_learning_rate()
+        rate = self._run_context.config.learning_rate
+        if rate is None:
+            factors = (method.learning_rate_factor() for method in self._methods)
+            rate = math.prod(factors, start=task.default_learning_rate())
         encoder = task.encoder()
         self.optimizer = build_optimiser(
             model or self.model_wrapped, encoder, self._run_context.config, rate
@@ -214,9 +220,8 @@ class FineTuner(Trainer):
     def _load_from_checkpoint(
         self, resume_from_checkpoint: str, model: nn.Module | None = None
     ) -> None:
-        load_model(
-            self.model if model is None else model, str(Path(resume_from_checkpoint) / _MODEL)
-        )
+        target: nn.Module = model or self._run_context.task.model
+        load_model(target, str(Path(resume_from_checkpoint) / _MODEL))
         self._course.take_up(Path(resume_from_checkpoint))
 
     def save_checkpoint_extras(self, directory: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 _REPORT_SECONDS = 0.5
 
-Phase = Literal["load", "tokenise", "train", "evaluate", "save"]
+Phase = Literal["load", "tokenise", "pretrain", "train", "evaluate", "save"]
 
 
 class TrainingCancelled(Exception):
@@ -57,7 +57,11 @@ class Reporter:
         """Report ``phase`` with what changed; between the first and last step of an epoch at most
         every half second. Says whether it was passed on."""
         self.check_stop()
-        between = phase == self._progress.phase == "train" and changes["epoch"] % 1
+        between = (
+            phase == self._progress.phase
+            and phase in {"pretrain", "train"}
+            and changes["epoch"] % 1
+        )
         cleared = {"loss": None, "metrics": None}
         self._progress = replace(self._progress, phase=phase, **(cleared | changes))
         now = time.monotonic()

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from ml_core.models.classifier import select_device
+from ml_core.models.efficient.attachment import attachment_of
 from ml_core.registry.artifact import CARD, MANIFEST, Artifact, Manifest, write_artifact
 from ml_core.tasks import task_class
 from ml_core.tasks.base import Evaluation, Task, TaskData
@@ -82,7 +83,13 @@ def _train(
     marks: dict[str, Any],
 ) -> Artifact:
     task = task_class(config.task)(config, data)
-    context = Run(config=config, task=task, reporter=reporter, device=device)
+    context = Run(
+        config=config,
+        task=task,
+        reporter=reporter,
+        device=device,
+        resuming=checkpoint is not None,
+    )
     methods = wanted_methods(config)
     for method in methods:
         method.prepare_rows(context)
@@ -97,10 +104,10 @@ def _train(
     task.model.eval()
     for method in methods:
         method.finish(context)
-    evaluation = tuner.best_evaluation
+    evaluation, calibration = task.calibrate(tuner.best_evaluation)
 
     reporter.report("save")
-    manifest = _manifest(config, context, evaluation)
+    manifest = _manifest(config, context, evaluation, calibration)
 
     def write_files(target: Path) -> None:
         task.save(target)
@@ -117,14 +124,20 @@ def _checkpoint_activations(task: Task) -> None:
     encoder.gradient_checkpointing_enable({"use_reentrant": False})
 
 
-def _manifest(config: TrainConfig, context: Run, evaluation: Evaluation) -> Manifest:
+def _manifest(
+    config: TrainConfig, context: Run, evaluation: Evaluation, calibration: dict[str, Any]
+) -> Manifest:
     # A directory says nothing on another machine; its name may.
     is_directory = config.base != "packaged" and Path(config.base).is_dir()
     base = Path(config.base).resolve().name if is_directory else config.base
+    if config.image_architecture != "base":
+        base = config.image_architecture
     parent = None
-    if is_directory and (Path(config.base) / MANIFEST).is_file():
-        parent = Artifact.open(config.base, verify=False).digest
+    for source in (config.previous, Path(config.base) if is_directory else None):
+        if parent is None and source is not None and (source / MANIFEST).is_file():
+            parent = Artifact.open(source, verify=False).digest
     task, data = context.task, context.task.data
+    attachment = attachment_of(task.model)
     options = config.to_dict()
     for only_here in (
         "out", "overwrite", "device", "languages", "checkpoints", "checkpoint_minutes",
@@ -140,7 +153,7 @@ def _manifest(config: TrainConfig, context: Run, evaluation: Evaluation) -> Mani
         task=config.task,
         base=base,
         labels=data.labels,
-        max_length=config.max_length,
+        max_length=0 if config.task == "image-classification" else config.max_length,
         languages=task.languages(),
         metrics=evaluation.report.summary(),
         config=options
@@ -153,6 +166,10 @@ def _manifest(config: TrainConfig, context: Run, evaluation: Evaluation) -> Mani
             "validation_examples": len(data.validation),
         },
         parent=parent,
+        method=config.method,
+        adapter_only=attachment is not None and attachment.adapter_only,
+        base_digest=attachment.base_digest if attachment is not None else None,
+        calibration=calibration,
         options=task.describe() | context.records,
         libraries={
             "python": platform.python_version(),

@@ -10,10 +10,20 @@ from ml_core.training.config import TrainConfig
 from ml_core.training.methods.adversarial import Adversarial
 from ml_core.training.methods.averaging import WeightAveraging
 from ml_core.training.methods.base import Method, Run
+from ml_core.training.methods.continual import Continual
+from ml_core.training.methods.contrastive import ContrastiveFirst
+from ml_core.training.methods.efficient import Efficient
+from ml_core.training.methods.head_start import HeadStart
 from ml_core.training.methods.mixup import Mixup
+from ml_core.training.methods.pretraining import ContinuedPretraining
 from ml_core.training.methods.r_drop import RDrop
 
 METHODS: list[type[Method]] = [
+    ContinuedPretraining,
+    Efficient,
+    ContrastiveFirst,
+    HeadStart,
+    Continual,
     Adversarial,
     RDrop,
     Mixup,

@@ -61,7 +61,7 @@ class Adversarial(Method):
         """The push after a step of ``size`` along each text's gradient, inside the ball of radius ε."""
         if self._embedded is None or self._embedded.grad is None:
             raise RuntimeError("the embeddings have no gradient")
-        moved = size * _unit(self._embedded.grad)
+        moved: Tensor = size * _unit(self._embedded.grad)
         if push is not None:
             moved = moved + push
             norm = moved.flatten(1).norm(dim=1).clamp_min(1e-12)

@@ -23,6 +23,8 @@ class Run:
     task: Task
     reporter: Reporter
     device: torch.device
+    # The weights come from a checkpoint, so what only prepares them need not be done.
+    resuming: bool = False
     notes: list[str] = field(default_factory=list)
     records: dict[str, Any] = field(default_factory=dict)
 
@@ -47,6 +49,10 @@ class Method:
 
     def prepare_model(self, run: Run) -> None:
         """Before the optimiser is made; may freeze, replace or add parameters of ``run.task.model``."""
+
+    def learning_rate_factor(self) -> float:
+        """By how much a task's default learning rate is multiplied; a rate that was given is left alone."""
+        return 1.0
 
     def wrap_loss(self, loss: LossFunction) -> LossFunction:
         """The loss that is trained on, made from the one of the methods before."""

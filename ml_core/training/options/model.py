@@ -17,7 +17,6 @@ TASKS = (
     "next-item",
     "masked-language-model",
 )
-_CLASSIFIERS = ("text-classification", "multi-label-classification")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,11 +32,11 @@ class ModelOptions:
         default="pretrained",
         choices=("pretrained", "random"),
     )
-    dropout: float = option("Dropout before the last layer.", default=0.1, at_least=0, below=1)
-    head_start: str = option(
-        'The last layer begins "random", or "fitted": a logistic regression on what the untouched base says, so that '
-        "no step is spent on finding it.",
-        default="random",
-        choices=("random", "fitted"),
-        tasks=_CLASSIFIERS,
+    calibration: str = option(
+        '"fitted": a temperature (for several labels, a threshold for each) is fitted on the validation part, so that '
+        "probabilities mean what they say; or none.",
+        default="fitted",
+        choices=("fitted", "none"),
+        tasks=("text-classification", "multi-label-classification", "image-classification"),
     )
+    dropout: float = option("Dropout before the last layer.", default=0.1, at_least=0, below=1)

@@ -9,12 +9,21 @@ from ml_core.training.options.base import option
 
 @dataclass(frozen=True, kw_only=True)
 class OptimisationOptions:
-    epochs: int = option("Passes over the training data, at most.", default=4, at_least=1)
+    epochs: int = option(
+        "Passes over the training data, at most; 0: the model is only started, judged and saved.",
+        default=4,
+        at_least=0,
+    )
     batch_size: int = option("Rows of one forward and backward pass.", default=32, at_least=1)
     gradient_accumulation: int = option(
         "Batches per optimiser step: the effective batch is batch_size times this, at the memory of one batch.",
         default=1,
         at_least=1,
+    )
+    optimiser: str = option(
+        '"adamw", or "sgd" with Nesterov momentum 0.9, which suits convolutional networks.',
+        default="adamw",
+        choices=("adamw", "sgd"),
     )
     learning_rate: float | None = option(
         "Peak learning rate; unset: a tested default by task, method and size (for a classifier "
@@ -36,9 +45,7 @@ class OptimisationOptions:
         above=0,
         at_most=1,
     )
-    weight_decay: float = option(
-        "AdamW weight decay; not on biases and norms.", default=0.01, at_least=0
-    )
+    weight_decay: float = option("Weight decay; not on biases and norms.", default=0.01, at_least=0)
     schedule: str = option(
         "How the learning rate falls after the warm-up.",
         default="linear",

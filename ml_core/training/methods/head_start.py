@@ -1,0 +1,97 @@
+"""A last layer that knows something before the first step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression
+
+from ml_core.tasks.text import evaluation_batches
+from ml_core.training.config import ConfigError, TrainConfig, read_yaml
+from ml_core.training.methods.base import Method, Run
+
+# Inverse of the L2 penalty of the logistic regression, on embeddings of unit length.
+_INVERSE_PENALTY = 10.0
+# Cosines are too close to each other for a softmax; CLIP's scale.
+_LABEL_SCALE = 20.0
+
+
+class HeadStart(Method):
+    """``fitted``: multinomial logistic regression on the pooled states. ``labels``: the pooled states of the labels'
+    descriptions, so that logits are scaled cosines (as in Yin, Hay and Roth 2019, with a bi-encoder)."""
+
+    @classmethod
+    def wanted(cls, config: TrainConfig) -> bool:
+        return config.head_start != "random"
+
+    def prepare_model(self, run: Run) -> None:
+        if run.resuming:
+            return
+        if self.config.head_start == "fitted":
+            self._fit(run)
+        else:
+            self._read_labels(run)
+
+    def _fit(self, run: Run) -> None:
+        rows = run.task.data.train
+        states = pooled_states(run, [row.text for row in rows])
+        length = float(np.linalg.norm(states, axis=1).mean())
+        place = {label: index for index, label in enumerate(run.task.data.labels)}
+        targets = np.array([place[row.label] for row in rows])
+        found = LogisticRegression(C=_INVERSE_PENALTY, max_iter=1000).fit(states / length, targets)
+        weight, bias = found.coef_ / length, found.intercept_
+        if (
+            len(weight) == 1
+        ):  # two labels: scikit-learn keeps one row, ± half of it gives the same probabilities
+            weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
+        _set_head(run.task.model, weight, bias, rows=found.classes_)
+
+    def _read_labels(self, run: Run) -> None:
+        labels = run.task.data.labels
+        words = {label: label.replace("_", " ") for label in labels}
+        if self.config.label_descriptions is not None:
+            given = read_yaml(self.config.label_descriptions)
+            missing = [label for label in labels if label not in given]
+            if missing:
+                raise ConfigError(
+                    f"label_descriptions: {self.config.label_descriptions} has none for {', '.join(missing)}"
+                )
+            words |= {str(label): str(text) for label, text in given.items()}
+        if "{label}" not in self.config.label_template:
+            raise ConfigError("label_template: must contain {label}")
+        sentences = [
+            self.config.label_template.replace("{label}", words[label]) for label in labels
+        ]
+        states = pooled_states(run, sentences)
+        texts = pooled_states(run, [row.text for row in run.task.data.train[:1000]])
+        length = float(np.linalg.norm(texts, axis=1).mean())
+        weight = states / np.linalg.norm(states, axis=1, keepdims=True) * _LABEL_SCALE / length
+        # A label near to every text would be given to all of them.
+        bias = -(texts @ weight.T).mean(0)
+        _set_head(run.task.model, weight, bias, rows=np.arange(len(labels)))
+
+
+def pooled_states(run: Run, texts: Sequence[str]) -> np.ndarray:
+    """The pooled states (texts, hidden) of the model as it is, without dropout, on the run's device."""
+    task: Any = run.task
+    model = task.model.to(run.device).eval()
+    features = task.read_texts(texts)
+    states = np.empty((len(texts), model.classifier.in_features), dtype=np.float32)
+    with torch.no_grad():
+        for places in evaluation_batches(features, run.device, run.reporter.check_stop):
+            batch = task.collate_texts([features[place] for place in places])
+            found = model.pool(
+                batch["input_ids"].to(run.device), batch["attention_mask"].to(run.device)
+            )
+            states[places] = found.float().cpu().numpy()
+    return states
+
+
+@torch.no_grad()
+def _set_head(model: Any, weight: np.ndarray, bias: np.ndarray, *, rows: np.ndarray) -> None:
+    places = torch.as_tensor(rows, device=model.classifier.weight.device)
+    model.classifier.weight[places] = torch.as_tensor(weight).to(model.classifier.weight)
+    model.classifier.bias[places] = torch.as_tensor(bias).to(model.classifier.bias)
