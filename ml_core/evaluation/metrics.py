@@ -1,20 +1,15 @@
-"""Classification scores from a confusion matrix and a table of probabilities."""
+"""Single-label classification scores from a confusion matrix."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
-
-_RESAMPLES = 2000
-_ECE_BINS = 15
 
 
 @dataclass(frozen=True)
 class LabelScores:
-    """Precision, recall and F1 of one label (0 where undefined), and how many texts truly have
-    it."""
+    """Precision, recall and F1 of one label (0 where undefined), and how many truly have it."""
 
     precision: float
     recall: float
@@ -23,54 +18,54 @@ class LabelScores:
 
 
 @dataclass(frozen=True)
-class Interval:
-    """A 95 % percentile bootstrap interval."""
+class Averages:
+    """Precision, recall and F1 averaged over labels."""
 
-    low: float
-    high: float
-
-    def to_dict(self) -> dict[str, float]:
-        return asdict(self)
+    precision: float
+    recall: float
+    f1: float
 
 
 def confusion_matrix(truth: np.ndarray, predicted: np.ndarray, label_count: int) -> np.ndarray:
-    """Counts of shape (labels, labels): row = true label, column = predicted label."""
+    """Counts of shape (labels, labels) from two arrays of label indices of shape (examples,):
+    row = true label, column = predicted label."""
     cells = np.bincount(truth * label_count + predicted, minlength=label_count**2)
     return cells.reshape(label_count, label_count)
 
 
-def label_f1(confusion: np.ndarray) -> np.ndarray:
-    """F1 = 2·tp / (true + predicted) of each label over the last two axes; 0 for a label that
-    never occurs."""
-    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
-    total = confusion.sum(-1) + confusion.sum(-2)
-    f1: np.ndarray = np.zeros(hits.shape, dtype=float)
-    np.divide(2 * hits, total, out=f1, where=total > 0)
-    return f1
+def divide(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    """Elementwise quotient with broadcasting, 0 where the denominator is 0."""
+    top, bottom = np.broadcast_arrays(
+        np.asarray(numerator, dtype=float), np.asarray(denominator, dtype=float)
+    )
+    quotient: np.ndarray = np.zeros(top.shape)
+    np.divide(top, bottom, out=quotient, where=bottom > 0)
+    return quotient
 
 
-def macro_f1(confusion: np.ndarray) -> np.ndarray:
-    """Mean F1 over the labels that occur as truth or as prediction (as scikit-learn counts
-    them)."""
-    occurs = (confusion.sum(-1) + confusion.sum(-2)) > 0
-    mean: np.ndarray = label_f1(confusion).sum(-1) / np.maximum(occurs.sum(-1), 1)
+def f1_of_counts(hits: np.ndarray, guessed: np.ndarray, true: np.ndarray) -> np.ndarray:
+    """F1 = 2·hits / (guessed + true), elementwise; 0 where nothing is guessed or true."""
+    return divide(2 * np.asarray(hits), np.asarray(guessed) + np.asarray(true))
+
+
+def macro_f1_of_counts(hits: np.ndarray, guessed: np.ndarray, true: np.ndarray) -> np.ndarray:
+    """Mean F1 over the last axis (labels), of the labels that occur as truth or as prediction (as
+    scikit-learn counts them)."""
+    occurs = (np.asarray(guessed) + np.asarray(true)) > 0
+    mean: np.ndarray = f1_of_counts(hits, guessed, true).sum(-1) / np.maximum(occurs.sum(-1), 1)
     return mean
 
 
-def accuracy(confusion: np.ndarray) -> np.ndarray:
-    """Share of texts on the diagonal, over the last two axes."""
-    hits: np.ndarray = np.trace(confusion, axis1=-2, axis2=-1) / confusion.sum((-2, -1))
-    return hits
-
-
-def per_label_scores(confusion: np.ndarray, labels: tuple[str, ...]) -> dict[str, LabelScores]:
-    hits = np.diagonal(confusion)
-    true, guessed = confusion.sum(1), confusion.sum(0)
-    f1 = label_f1(confusion)
+def scores_of_counts(
+    hits: np.ndarray, guessed: np.ndarray, true: np.ndarray, labels: tuple[str, ...]
+) -> dict[str, LabelScores]:
+    """The scores of each label from its counts, arrays of shape (labels,)."""
+    precision, recall = divide(hits, guessed), divide(hits, true)
+    f1 = f1_of_counts(hits, guessed, true)
     return {
         label: LabelScores(
-            precision=float(hits[i] / guessed[i]) if guessed[i] else 0.0,
-            recall=float(hits[i] / true[i]) if true[i] else 0.0,
+            precision=float(precision[i]),
+            recall=float(recall[i]),
             f1=float(f1[i]),
             support=int(true[i]),
         )
@@ -78,42 +73,84 @@ def per_label_scores(confusion: np.ndarray, labels: tuple[str, ...]) -> dict[str
     }
 
 
-def bootstrap_intervals(confusion: np.ndarray, *, seed: int = 0) -> tuple[Interval, Interval]:
-    """95 % intervals of (accuracy, macro F1).
+def averages_of_counts(
+    hits: np.ndarray, guessed: np.ndarray, true: np.ndarray
+) -> dict[str, Averages]:
+    """Micro, macro and weighted averages of precision, recall and F1.
 
-    Drawing n texts with replacement is drawing the confusion cells from a multinomial distribution,
-    which needs no loop over texts.
+    The counts are arrays of shape (labels,). Micro pools the counts; macro is the plain mean over
+    the labels that occur as truth or prediction; weighted is the mean weighted by how often each
+    label is true. Labels without predictions have precision 0, as in scikit-learn with
+    ``zero_division=0``.
     """
-    count = int(confusion.sum())
-    draws = np.random.default_rng(seed).multinomial(
-        count, confusion.reshape(-1) / count, size=_RESAMPLES
-    )
-    tables = draws.reshape(_RESAMPLES, *confusion.shape)
-    return _interval(accuracy(tables)), _interval(macro_f1(tables))
+    precision, recall = divide(hits, guessed), divide(hits, true)
+    f1 = f1_of_counts(hits, guessed, true)
+    occurs = (guessed + true) > 0
+    weights = {"macro": occurs / max(1, occurs.sum()), "weighted": true / max(1, true.sum())}
+    pooled = [np.asarray(counts.sum()) for counts in (hits, guessed, true)]
+    found = {
+        "micro": Averages(
+            precision=float(divide(pooled[0], pooled[1])),
+            recall=float(divide(pooled[0], pooled[2])),
+            f1=float(f1_of_counts(*pooled)),
+        )
+    }
+    for name, weight in weights.items():
+        found[name] = Averages(
+            precision=float(precision @ weight),
+            recall=float(recall @ weight),
+            f1=float(f1 @ weight),
+        )
+    return found
 
 
-def expected_calibration_error(probabilities: np.ndarray, truth: np.ndarray) -> float:
-    """Mean |accuracy - confidence| over 15 equal-width bins of the top probability, weighted by
-    bin size (Guo et al. 2017, "On Calibration of Modern Neural Networks")."""
-    confidence = probabilities.max(1)
-    correct = probabilities.argmax(1) == truth
-    bins = np.minimum((confidence * _ECE_BINS).astype(int), _ECE_BINS - 1)
-    size = np.bincount(bins, minlength=_ECE_BINS)
-    gap = np.bincount(bins, correct, _ECE_BINS) - np.bincount(bins, confidence, _ECE_BINS)
-    return float(np.abs(gap).sum() / size.sum())
+def confusion_counts(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(hits, guessed, true) per label, each of shape (labels,)."""
+    return np.diagonal(confusion), confusion.sum(0), confusion.sum(1)
 
 
-def _interval(values: np.ndarray) -> Interval:
-    low, high = np.percentile(values, [2.5, 97.5])
-    return Interval(float(low), float(high))
+def label_counts(truth: np.ndarray, predicted: np.ndarray, label_count: int) -> np.ndarray:
+    """Rows of (hits, guessed, true) per example, for `bootstrap_sums`: shape
+    (examples, 3 · labels), the three blocks side by side."""
+    places = np.arange(len(truth))
+    rows = np.zeros((len(truth), 3 * label_count), dtype=np.float32)
+    right = truth == predicted
+    rows[places[right], truth[right]] = 1
+    rows[places, label_count + predicted] = 1
+    rows[places, 2 * label_count + truth] = 1
+    return rows
 
 
-def rounded(value: Any, digits: int = 6) -> Any:
-    """Round every float of a JSON value."""
-    if isinstance(value, float):
-        return round(value, digits)
-    if isinstance(value, dict):
-        return {key: rounded(item, digits) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [rounded(item, digits) for item in value]
-    return value
+def split_counts(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(hits, guessed, true) from sums of `label_counts` rows, each of shape (…, labels)."""
+    hits, guessed, true = np.split(sums, 3, axis=-1)
+    return hits, guessed, true
+
+
+def accuracy_of_sums(sums: np.ndarray) -> np.ndarray:
+    """Accuracy from sums of `label_counts` rows, over the last axis."""
+    hits, _, true = split_counts(sums)
+    return divide(hits.sum(-1), true.sum(-1))
+
+
+def macro_f1_of_sums(sums: np.ndarray) -> np.ndarray:
+    """Macro F1 from sums of `label_counts` rows, over the last axis."""
+    return macro_f1_of_counts(*split_counts(sums))
+
+
+def micro_f1_of_sums(sums: np.ndarray) -> np.ndarray:
+    """Micro F1 from sums of (hits, guessed, true) rows, over the last axis."""
+    hits, guessed, true = split_counts(sums)
+    return f1_of_counts(hits.sum(-1), guessed.sum(-1), true.sum(-1))
+
+
+def weighted_f1_of_sums(sums: np.ndarray) -> np.ndarray:
+    """Weighted F1 from sums of `label_counts` rows, over the last axis."""
+    hits, guessed, true = split_counts(sums)
+    return divide((f1_of_counts(hits, guessed, true) * true).sum(-1), true.sum(-1))
+
+
+def macro_f1(truth: np.ndarray, predicted: np.ndarray, label_count: int) -> float:
+    """Macro F1 of label indices, both of shape (examples,)."""
+    confusion = confusion_matrix(truth, predicted, label_count)
+    return float(macro_f1_of_counts(*confusion_counts(confusion)))

@@ -1,40 +1,46 @@
-"""Evaluate a saved model on a file of labelled texts."""
+"""Evaluate a saved model on a file of labelled rows."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from ml_core.data.errors import DataError
-from ml_core.data.examples import Example, read_examples
-from ml_core.evaluation.report import Report, build_report
-from ml_core.models.predictor import Predictor
 from ml_core.registry.artifact import Artifact
+
+if TYPE_CHECKING:
+    from ml_core.tasks.base import Report
+
+
+class Labelled(Protocol):
+    """A row with one label, and the line it stands on."""
+
+    @property
+    def label(self) -> str: ...
+    @property
+    def line(self) -> int: ...
 
 
 def evaluate(
-    artifact: Artifact | Path | str,
-    data: Path | str,
-    *,
-    text: str = "text",
-    label: str = "label",
-    device: str = "auto",
+    artifact: Artifact | Path | str, data: Path | str, *, device: str = "auto", **columns: str
 ) -> Report:
-    """Score the model on the file ``data`` (see `ml_core.data.read_examples`).
+    """Score a saved model of any task on the file ``data`` of that task's rows.
 
-    Raises DataError for the data (a label the model does not know included), ArtifactError for the
-    artefact.
+    ``columns`` name the columns of flat texts (``text``, ``label``). Raises DataError for the data
+    (a label the model does not know included), ArtifactError for the artefact, ValueError for a
+    device that is not there.
     """
+    # The tasks build their reports with this package, so they are looked up when they are there.
+    from ml_core.tasks import evaluate_artifact
+
     if not isinstance(artifact, Artifact):
         artifact = Artifact.open(artifact)
-    examples = read_examples(data, text=text, label=label)
-    check_labels(examples, artifact.manifest.labels, path=data, known_to="the model")
-    predictor = Predictor.load(artifact, device=device)
-    probabilities = predictor.probabilities([example.text for example in examples])
-    return build_report(examples, probabilities, predictor.labels)
+    return evaluate_artifact(artifact, Path(data), device=device, **columns)
 
 
 def check_labels(
-    examples: list[Example], labels: tuple[str, ...], *, path: Path | str, known_to: str
+    examples: Sequence[Labelled], labels: Sequence[str], *, path: Path | str, known_to: str
 ) -> None:
     """Raise DataError at the first example whose label is not one of ``labels``."""
     for example in examples:
