@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,11 +39,30 @@ def resolve_base(name: str | Path) -> Path | str:
     if name and path.is_dir():
         if not (path / "config.json").is_file():
             raise BaseModelError(f"{path}: there is no config.json, so this is no model directory")
+        _check_whole(path)
         return path
     looks_like_path = name.startswith(("/", ".", "~")) or name.count("/") > 1 or path.exists()
     if looks_like_path or not name:
         raise BaseModelError(f"{name!r}: no such model directory")
     return name
+
+
+def _check_whole(path: Path) -> None:
+    """Raise BaseModelError for an artefact whose weights are not a whole model."""
+    manifest = path / "manifest.json"
+    if not manifest.is_file():
+        return
+    try:
+        values = json.loads(manifest.read_text(encoding="utf-8"))
+        record = values.get("options", {}).get("efficient") or {"merged": True}
+        method, merged = record.get("method"), record.get("merged")
+    except (OSError, ValueError, AttributeError) as error:
+        raise BaseModelError(f"{manifest}: cannot be read: {error}") from None
+    if not merged and (values.get("adapter_only") or method != "head"):
+        raise BaseModelError(
+            f"{path}: holds what {method} trained, not a whole model; train it with merge_adapter: true (lora, "
+            "adalora), or start from its base"
+        )
 
 
 def load_encoder(name: str | Path, *, random_weights: bool = False) -> tuple[PreTrainedModel, Any]:

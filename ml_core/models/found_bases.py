@@ -24,7 +24,7 @@ def base_directory(name: str | Path) -> Path:
     source = resolve_base(name)
     if isinstance(source, Path):
         return source
-    from transformers.utils import cached_file
+    from transformers.utils.hub import cached_file
 
     quiet_transformers()
     try:
@@ -113,12 +113,19 @@ def _candidates(artifact: Artifact) -> Iterator[str | Path]:
 
 
 def load_base_weights(model: Any, directory: Path) -> None:
-    """Give a transformers model, built from its configuration alone, the weights in ``directory``.
+    """Give a transformers model (or a `ResNet` of ours), built from its configuration alone, the weights in
+    ``directory``.
 
     Raises BaseModelError when they cannot be read or do not fit.
     """
+    from safetensors import SafetensorError
+    from transformers import PreTrainedModel
+
     quiet_transformers()
     try:
+        if not isinstance(model, PreTrainedModel):
+            model.load_directory(directory)
+            return
         loaded = type(model).from_pretrained(
             directory,
             config=model.config,
@@ -128,6 +135,6 @@ def load_base_weights(model: Any, directory: Path) -> None:
         own = model.state_dict()
         given = {name: each for name, each in loaded.state_dict().items() if name in own}
         model.load_state_dict(given)
-    except (OSError, ValueError, KeyError, RuntimeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise BaseModelError(f"the base in {directory} cannot be used: {reason}") from error

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 
@@ -30,6 +31,9 @@ class ImageClassifier(nn.Module):
     Of a vision transformer with a class token its state is taken, of any other model the mean of its states. In
     training the images are varied by ``augmentation`` first.
     """
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(
         self,
@@ -79,7 +83,9 @@ def hidden_size(config: Any) -> int:
 
 def new_resnet(architecture: str, width: int) -> ResNet:
     """A small ResNet with fresh weights; convolutions on a CPU run faster with channels last."""
-    return ResNet(ResNetConfig(architecture, width)).to(memory_format=torch.channels_last)
+    model = ResNet(ResNetConfig(architecture, width))
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return model
 
 
 def load_vision_model(name: str, *, random_weights: bool) -> Any:
@@ -93,7 +99,10 @@ def load_vision_model(name: str, *, random_weights: bool) -> Any:
     if own is not None:
         model = new_resnet(own.architecture, own.width)
         if not random_weights:
-            _load_resnet(model, Path(source))
+            try:
+                model.load_directory(Path(source))
+            except (OSError, SafetensorError, RuntimeError) as error:
+                raise BaseModelError(f"{source}: its weights cannot be used: {error}") from error
         return model
     try:
         config = AutoConfig.from_pretrained(source, trust_remote_code=False)
@@ -135,14 +144,14 @@ def preprocessing(name: str, config: Any) -> dict[str, Any]:
         found["size"] = _SMALL_SIDE
     source = resolve_base(name)
     if not isinstance(source, Path):
-        from transformers.utils import cached_file
+        from transformers.utils.hub import cached_file
 
         file = cached_file(source, _PREPROCESSOR, _raise_exceptions_for_missing_entries=False)
         settings = _json(Path(file)) if file else {}
     else:
         manifest = _json(source / "manifest.json").get("options", {})
         if isinstance(manifest, dict) and isinstance(manifest.get("image"), dict):
-            return found | manifest["image"]
+            return {**found, **manifest["image"]}
         settings = _json(source / _PREPROCESSOR)
     given = settings.get("size")
     if found["size"] is None and given is not None:
@@ -204,23 +213,6 @@ def _own_config(source: Path | str) -> ResNetConfig | None:
     if architecture not in ARCHITECTURES or not isinstance(width, int) or width < 1:
         raise BaseModelError(f"{source / CONFIG}: says no known architecture and width")
     return ResNetConfig(str(architecture), width)
-
-
-def _load_resnet(model: ResNet, directory: Path) -> None:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        tensors = load_file(directory / WEIGHTS)
-        model.load_state_dict(
-            {
-                name.removeprefix("encoder."): tensor
-                for name, tensor in tensors.items()
-                if name.startswith("encoder.")
-            }
-        )
-    except (OSError, SafetensorError, RuntimeError) as error:
-        raise BaseModelError(f"{directory / WEIGHTS}: cannot be used: {error}") from error
 
 
 def _json(path: Path) -> dict[str, Any]:

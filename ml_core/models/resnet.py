@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 MODEL_TYPE = "rootstock-resnet"
@@ -66,6 +68,17 @@ class ResNet(nn.Module):
                 before = after
             self.layers = nn.Sequential(*blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
+    def load_directory(self, directory: Path) -> None:
+        """Take the weights of an artefact's encoder. Raises OSError, SafetensorError or RuntimeError."""
+        tensors = load_file(directory / "model.safetensors")
+        self.load_state_dict(
+            {
+                name.removeprefix("encoder."): tensor
+                for name, tensor in tensors.items()
+                if name.startswith("encoder.")
+            }
+        )
+
     def forward(self, pixels: Tensor) -> Tensor:
         states: Tensor = self.layers(pixels)
         return states
@@ -83,8 +96,8 @@ class Block(nn.Module):
             self.shortcut = nn.Sequential(
                 nn.Conv2d(before, after, 1, stride=stride, bias=False), nn.BatchNorm2d(after)
             )
-        # The block begins as the identity (Goyal et al. 2017).
-        nn.init.zeros_(self.second[1].weight)
+        norm: Any = self.second[1]
+        nn.init.zeros_(norm.weight)  # the block begins as the identity (Goyal et al. 2017)
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = nn.functional.relu(self.shortcut(x) + self.second(self.first(x)))

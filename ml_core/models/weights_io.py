@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ml_core.models.bases import BaseModelError
-from ml_core.models.efficient.attachment import attach, attachment_of, inner_model
+from ml_core.models.efficient.attachment import attach, attachment_of, inner_model, merge
 from ml_core.models.found_bases import find_base, load_base_weights
 from ml_core.registry.artifact import WEIGHTS, Artifact, ArtifactError
 
@@ -46,7 +46,8 @@ def save_weights(model: nn.Module, path: Path, *, encoder_prefix: str = "") -> N
 
 def load_weights(model: Any, artifact: Artifact, *, encoder_prefix: str = "") -> None:
     """Give a freshly built ``model`` the weights of ``artifact``: the base's where the artefact holds only what was
-    trained, then its own, with the method's parts attached.
+    trained, then its own, with the method's parts attached; what LoRA and AdaLoRA learned is added to the base's
+    matrices, so that it costs no time.
 
     Raises ArtifactError naming the file: weights that are not finite, do not fit the model, or whose base is not to
     be had or has changed.
@@ -70,7 +71,9 @@ def load_weights(model: Any, artifact: Artifact, *, encoder_prefix: str = "") ->
     record = manifest.options.get("efficient")
     if isinstance(record, dict) and not record.get("merged"):
         try:
-            attach(model, inner_model(model), record)
+            # What is drawn here is overwritten; the caller's random numbers are left alone.
+            with torch.random.fork_rng(devices=[]):
+                attach(model, inner_model(model), record)
         except (ValueError, KeyError, TypeError) as error:
             raise ArtifactError(artifact.path, f"its adapter cannot be rebuilt: {error}") from error
     try:
@@ -83,6 +86,7 @@ def load_weights(model: Any, artifact: Artifact, *, encoder_prefix: str = "") ->
     if lacking or unexpected:
         problem = f"lacks {lacking[0]!r}" if lacking else f"has {unexpected[0]!r}"
         raise ArtifactError(path, f"does not fit the configuration: {problem}")
+    merge(model)
 
 
 def _trained_names(model: nn.Module) -> set[str]:

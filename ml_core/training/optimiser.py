@@ -1,4 +1,4 @@
-"""AdamW over groups of parameters: decay or none, the head's rate, and a rate for each layer."""
+"""The optimiser over groups of parameters: decay or none, the head's rate, and a rate for each layer."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _LAYER = re.compile(r"(?:^|\.)(?:layers?|h|block|blocks)\.(\d+)\.")
 
 def build_optimiser(
     model: nn.Module, encoder: nn.Module | None, config: TrainConfig, learning_rate: float
-) -> torch.optim.AdamW:
-    """AdamW for the trainable parameters of ``model``.
+) -> torch.optim.Optimizer:
+    """AdamW, or SGD with Nesterov momentum 0.9, for the trainable parameters of ``model``.
 
     Matrices are decayed, biases and norms are not. Parameters outside ``encoder`` are the head and get
     ``head_learning_rate``. With ``layer_decay`` d < 1 the rate of encoder layer i of n is learning_rate · d^(n − 1 − i)
@@ -40,4 +40,6 @@ def build_optimiser(
         decay = config.weight_decay if parameter.ndim >= 2 else 0.0
         group = groups.setdefault((rate, decay), {"params": [], "lr": rate, "weight_decay": decay})
         group["params"].append(parameter)
+    if config.optimiser == "sgd":
+        return torch.optim.SGD(list(groups.values()), lr=learning_rate, momentum=0.9, nesterov=True)
     return torch.optim.AdamW(list(groups.values()), lr=learning_rate)

@@ -37,7 +37,7 @@ def attach(encoder: Any, record: Mapping[str, Any], *, total_steps: int = 3) -> 
         orth_reg_weight=_ORTHOGONALITY,
         target_modules=chosen_layers(encoder, tuple(targets) if targets else None),
     )
-    return AdaLoraModel(encoder, config, _NAME)
+    return AdaLoraModel(encoder, config, _NAME)  # type: ignore[no-untyped-call]
 
 
 class Allocator:
@@ -62,13 +62,13 @@ class Allocator:
 
     def after_step(self, step: int, total_steps: int) -> None:
         """Update importances and budget after optimiser step ``step`` (from 1)."""
-        config = self._tuner.peft_config[_NAME]
+        config: Any = self._tuner.peft_config[_NAME]
         config.total_step = total_steps
         cleared = {name: each.grad for name, each in self._parameters.items()}
         for name, gradient in self._gradients.items():
             self._parameters[name].grad = gradient
         if len(self._gradients) == len(self._parameters):
-            self._tuner.update_and_allocate(step)
+            self._tuner.update_and_allocate(step)  # type: ignore[no-untyped-call]
         for name, before in cleared.items():
             self._parameters[name].grad = before
         self._gradients = {}
@@ -86,11 +86,12 @@ class Allocator:
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint must keep: running importances and the ranks decided."""
         ranks = self._tuner.rankallocator
+        config: Any = self._tuner.peft_config[_NAME]
         return {
             "ipt": dict(ranks.ipt),
             "exp_avg_ipt": dict(ranks.exp_avg_ipt),
             "exp_avg_unc": dict(ranks.exp_avg_unc),
-            "rank_pattern": self._tuner.peft_config[_NAME].rank_pattern,
+            "rank_pattern": config.rank_pattern,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -98,4 +99,5 @@ class Allocator:
         ranks = self._tuner.rankallocator
         ranks.ipt, ranks.exp_avg_ipt = dict(state["ipt"]), dict(state["exp_avg_ipt"])
         ranks.exp_avg_unc = dict(state["exp_avg_unc"])
-        self._tuner.peft_config[_NAME].rank_pattern = state["rank_pattern"]
+        config: Any = self._tuner.peft_config[_NAME]
+        config.rank_pattern = state["rank_pattern"]

@@ -25,7 +25,7 @@ class Prompt(nn.Module):
 
 def attach(encoder: Any, record: Mapping[str, Any]) -> None:
     """Key of ``record``: ``length``."""
-    if encoder.main_input_name != "input_ids":
+    if getattr(encoder, "main_input_name", "") != "input_ids":
         raise CannotAttach(
             f"method: prompt needs a model that reads tokens, not {type(encoder).__name__}; "
             "lora, adalora, prefix, adapter and head work on vision transformers"
@@ -69,7 +69,7 @@ def _put_before(
     if not begun:
         if embedded is None:
             embedded = body.get_input_embeddings()(ids)
-        prompt = body.prompt.vectors.to(embedded.dtype).expand(given.shape[0], -1, -1)
+        prompt = body.prompt.vectors.to(embedded.dtype).expand(len(embedded), -1, -1)
         keywords["input_ids"] = None
         keywords["inputs_embeds"] = torch.cat([prompt, embedded], dim=1)
         if positions is not None:

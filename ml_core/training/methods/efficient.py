@@ -52,7 +52,14 @@ class Efficient(Method):
                 f"merge_adapter: is for {' and '.join(MERGEABLE)}; what {config.method} trains is in no matrix of the "
                 "base"
             )
-        return config.method != "full"
+        if config.method == "full":
+            return False
+        if config.task == "masked-language-model" and not config.merge_adapter:
+            raise ConfigError(
+                "method: what masked-language-model makes is a base, so its weights must be whole; use full, or "
+                "lora or adalora with merge_adapter: true"
+            )
+        return True
 
     def prepare_model(self, run: Run) -> None:
         config = run.config
