@@ -76,11 +76,19 @@ def judge(candidate: Candidate, limits: Limits, figures: Figures) -> Finding:
 def _row(ours_need: Need, theirs_need: Need, figures: Figures) -> dict[str, Any] | Finding:
     for need in (ours_need, theirs_need):
         if figures.report(need) is None:
-            message = gettext_noop("%(version)s was not measured on %(snapshot)s. %(problem)s")
+            problem = figures.problem(need)
+            if problem:
+                message = gettext_noop(
+                    "%(version)s could not be measured on %(snapshot)s: %(problem)s"
+                )
+            else:
+                message = gettext_noop(
+                    "%(version)s was not measured on %(snapshot)s yet. Run the gate: it measures that."
+                )
             values = {
                 "version": need.version.label,
                 "snapshot": str(need.snapshot),
-                "problem": figures.problem(need),
+                "problem": problem,
             }
             return Finding(Outcome.NOT_MEASURED, message, values)
     ours = figure(figures.reports[ours_need.key])

@@ -15,6 +15,7 @@ from rootstock.modelhub.services.examples import (
 )
 from rootstock.modelhub.services.gate import (
     evaluation_start,
+    gate_candidate,
     gate_now,
     gate_policy,
     gate_policy_update,
@@ -51,6 +52,7 @@ __all__ = [
     "example_delete",
     "example_relabel",
     "examples_add",
+    "gate_candidate",
     "gate_ensure",
     "gate_now",
     "gate_policy",
