@@ -20,7 +20,7 @@ from ml_core.data import DataError
 from ml_core.data.rows import read_rows
 from ml_core.evaluation.markdown import render
 from ml_core.evaluation.reports.common import json_value
-from ml_core.models import BaseModelError
+from ml_core.models import BaseModelError, Predictor
 from ml_core.registry import Artifact, ArtifactError
 from ml_core.tasks import evaluate_artifact, predictor_class
 from ml_core.training import (
@@ -30,9 +30,12 @@ from ml_core.training import (
     TrainConfig,
     TrainingCancelled,
     TrainingError,
+    Trial,
+    search_options,
     train,
     training_options,
 )
+from ml_core.training.config import options_table, read_yaml
 
 EXIT_BAD_INPUT = 2
 EXIT_STOPPED = 130
@@ -66,8 +69,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_train(commands)
+    _add_search(commands)
     _add_evaluate(commands)
     _add_predict(commands)
+    _add_select(commands)
+    _add_options(commands)
     _add_serve(commands)
     return parser
 
@@ -99,6 +105,52 @@ def _add_train(commands: Any) -> None:
         metavar="N",
         help="end with exit code 137 when the process holds more than N MiB of memory",
     )
+
+
+def _add_search(commands: Any) -> None:
+    command = commands.add_parser("search", help="search for the options that do best")
+    command.set_defaults(run=_search)
+    command.add_argument(
+        "--config", type=Path, required=True, metavar="FILE.yaml", help="options that stay"
+    )
+    command.add_argument(
+        "--space", type=Path, required=True, metavar="FILE.yaml",
+        help="option: [values] or option: {low: …, high: …, log: true}",
+    )  # fmt: skip
+    command.add_argument(
+        "--trials", type=_positive, default=20, metavar="N", help="models to train"
+    )
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="where best/ goes")
+
+
+def _add_select(commands: Any) -> None:
+    command = commands.add_parser(
+        "select", help="choose the unlabelled texts whose label would teach the model most"
+    )
+    command.set_defaults(run=_select)
+    command.add_argument("artifact", type=Path, metavar="DIR", help="the artefact's directory")
+    _add_data(command)
+    command.add_argument("--count", type=_positive, default=50, metavar="N", help="rows to choose")
+    command.add_argument(
+        "--strategy",
+        default="badge",
+        choices=(
+            "random",
+            "entropy",
+            "margin",
+            "least-confidence",
+            "core-set",
+            "badge",
+            "cluster-margin",
+        ),
+        help="how (default %(default)s: uncertain and unlike each other)",
+    )
+    command.add_argument("--seed", type=int, default=13, metavar="N")
+
+
+def _add_options(commands: Any) -> None:
+    command = commands.add_parser("options", help="every option of train, as a Markdown table")
+    command.set_defaults(run=_options)
 
 
 def _add_option(section: Any, option: Option) -> None:
@@ -238,6 +290,68 @@ def _predict(options: argparse.Namespace) -> int:
         for content, found in zip(contents, predictor.predict_rows(contents), strict=True):
             _print_json(content | json_value(found))
     sys.stdout.flush()
+    return 0
+
+
+def _search(options: argparse.Namespace) -> int:
+    config = TrainConfig.from_yaml(options.config, out=options.out / "trial")
+    stop_requested = _stop_on_signals()
+
+    def show(trial: Trial) -> None:
+        sys.stderr.write(f"trial {trial.number}: {trial.state} {trial.score} {trial.options}\n")
+
+    with _ProgressOutput("auto", None) as follow:
+        artifact, trials = search_options(
+            config,
+            read_yaml(options.space),
+            trials=options.trials,
+            out=options.out,
+            on_trial=show,
+            on_progress=follow,
+            should_stop=stop_requested,
+        )
+    done = [trial for trial in trials if trial.score is not None]
+    best = max(done, key=lambda trial: trial.score or 0.0)
+    _print_json(
+        {
+            "artifact": str(artifact.path),
+            "score": best.score,
+            "options": best.options,
+            "trials": len(trials),
+        }
+    )
+    return 0
+
+
+def _select(options: argparse.Namespace) -> int:
+    from ml_core.active_learning import select
+
+    artifact = Artifact.open(options.artifact)
+    predictor = Predictor.load(artifact, device=options.device)
+    rows = list(
+        read_rows(
+            options.data,
+            artifact.manifest.task,
+            columns={"text": options.text_column},
+            require_answer=False,
+        )
+    )
+    texts = [row.content["text"] for row in rows]
+    chosen = select(
+        predictor.probabilities(texts),
+        predictor.embeddings(texts),
+        options.count,
+        strategy=options.strategy,
+        seed=options.seed,
+        multi_label=artifact.manifest.task == "multi-label-classification",
+    )
+    for place in chosen.tolist():
+        _print_json({"text": texts[place], "line": rows[place].line})
+    return 0
+
+
+def _options(_: argparse.Namespace) -> int:
+    sys.stdout.write(options_table())
     return 0
 
 

@@ -77,6 +77,16 @@ def predict_batch(
     return probabilities
 
 
+def pool_batch(
+    model: TextClassifier, token_ids: Sequence[Sequence[int]], *, pad_id: int, device: torch.device
+) -> np.ndarray:
+    """The pooled states (texts, hidden), float32, of one batch of encoded texts."""
+    ids, mask = pad_batch(token_ids, pad_id=pad_id, device=device)
+    with torch.inference_mode():
+        states: np.ndarray = model.pool(ids, mask).float().cpu().numpy()
+    return states
+
+
 def select_device(name: str) -> torch.device:
     """The device called ``name``; "auto" is the first GPU when there is one, else the CPU.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -11,12 +12,13 @@ import numpy as np
 from ml_core.data.batches import padding_budget_batches
 from ml_core.models.prediction import Prediction
 from ml_core.models.tokenise import TextEncoder
-from ml_core.registry.artifact import CONFIG, TOKENIZER, Artifact, ArtifactError
+from ml_core.registry.artifact import CONFIG, RULES, TOKENIZER, Artifact, ArtifactError
 
 # torch is imported where it is used, so that naming a Predictor does not load it.
 if TYPE_CHECKING:
     import torch
 
+    from ml_core.knowledge import RuleGuide
     from ml_core.models.classifier import TextClassifier
 
 
@@ -39,6 +41,7 @@ class Predictor:
         device: torch.device,
         temperature: float = 1.0,
         independent: bool = False,
+        guide: RuleGuide | None = None,
     ) -> None:
         self.labels = tuple(labels)
         self.encode = encode
@@ -48,6 +51,7 @@ class Predictor:
         self._device = device
         self._temperature = temperature
         self._independent = independent
+        self._guide = guide
 
     @classmethod
     def load(cls, artifact: Artifact | Path | str, *, device: str = "auto") -> Self:
@@ -79,6 +83,7 @@ class Predictor:
             device=where,
             temperature=float(manifest.calibration.get("temperature", 1.0)),
             independent=manifest.task == "multi-label-classification",
+            guide=_read_guide(artifact),
         )
 
     def forward(self, token_ids: Sequence[Sequence[int]]) -> np.ndarray:
@@ -109,14 +114,48 @@ class Predictor:
             done += len(batch)
             if after_batch is not None:
                 after_batch(done)
-        return result
+        return self.guided(result, texts)
 
     def predict(self, texts: Sequence[str]) -> list[Prediction]:
         """The prediction of each text, in order; no texts give no predictions."""
         return [self.prediction(row) for row in self.probabilities(texts)]
+
+    def embeddings(self, texts: Sequence[str]) -> np.ndarray:
+        """The pooled states of texts, (texts, hidden) float32, in order: what the last layer sees."""
+        from ml_core.models.classifier import pool_batch
+
+        token_ids = self.encode(texts)
+        result = np.empty((len(texts), self._model.classifier.in_features), dtype=np.float32)
+        for batch in padding_budget_batches(
+            [len(ids) for ids in token_ids], budget=self.token_budget
+        ):
+            rows = [token_ids[index] for index in batch]
+            result[batch] = pool_batch(self._model, rows, pad_id=self._pad_id, device=self._device)
+        return result
+
+    def guided(self, probabilities: np.ndarray, texts: Sequence[str]) -> np.ndarray:
+        """``probabilities`` (texts, labels) as the artefact's rules would have them; itself when it has none."""
+        if self._guide is None:
+            return probabilities
+        scores = self._guide.adjust(np.log(np.maximum(probabilities, 1e-12)), texts)
+        scores = np.exp(scores - scores.max(1, keepdims=True))
+        adjusted: np.ndarray = (scores / scores.sum(1, keepdims=True)).astype(np.float32)
+        return adjusted
 
     def prediction(self, probabilities: np.ndarray) -> Prediction:
         """Name one row of `probabilities`."""
         values = [float(value) for value in probabilities]
         best = self.labels[int(np.argmax(probabilities))]
         return Prediction(label=best, probabilities=dict(zip(self.labels, values, strict=True)))
+
+
+def _read_guide(artifact: Artifact) -> RuleGuide | None:
+    if RULES not in artifact.manifest.files:
+        return None
+    from ml_core.knowledge import RuleGuide
+
+    path = artifact.path / RULES
+    try:
+        return RuleGuide.from_dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(path, f"cannot be used: {error}") from error

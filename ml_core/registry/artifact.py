@@ -27,6 +27,7 @@ CARD = "README.md"
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
+RULES = "rules.json"
 _REQUIRED = (WEIGHTS, CONFIG, CARD)
 
 
@@ -90,7 +91,7 @@ class Manifest:
                 raise ArtifactError(path, f"key {key!r} is missing")
             if not isinstance(values[key], kind) or isinstance(values[key], bool):
                 raise ArtifactError(path, f"key {key!r} has a value of the wrong kind")
-        later = {
+        later: dict[str, Any] = {
             "method": str, "adapter_only": bool, "base_digest": str | None, "calibration": dict, "options": dict,
         }  # fmt: skip
         for key, kind in later.items():

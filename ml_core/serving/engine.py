@@ -174,7 +174,7 @@ class Engine:
             loaded.line.add(WaitingText(token_ids, next(self._arrivals), place, answer))
         self._busy.add(loaded)
         self._wake.set()
-        rows = await answer.future
+        rows = loaded.predictor.guided(np.asarray(await answer.future), request.texts)
         self.metrics.texts.labels(model=loaded.info.model).inc(len(encoded))
         return ClassifyResult(
             model=request.model,

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from ml_core.training.config import ConfigError, TrainConfig, training_options
     from ml_core.training.options import Option
     from ml_core.training.progress import Progress, TrainingCancelled, TrainingError
+    from ml_core.training.search import Trial, search_options
     from ml_core.training.trainer import train
 
 __all__ = [
@@ -18,6 +19,8 @@ __all__ = [
     "TrainConfig",
     "TrainingCancelled",
     "TrainingError",
+    "Trial",
+    "search_options",
     "train",
     "training_options",
 ]
@@ -29,6 +32,8 @@ _HOME = {
     "TrainConfig": "config",
     "TrainingCancelled": "progress",
     "TrainingError": "progress",
+    "Trial": "search",
+    "search_options": "search",
     "train": "trainer",
     "training_options": "config",
 }

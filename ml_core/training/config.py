@@ -23,6 +23,7 @@ from ml_core.training.options import (
     ImageOptions,
     MatchingOptions,
     ModelOptions,
+    MoreRowsOptions,
     OptimisationOptions,
     Option,
     PretrainingOptions,
@@ -34,7 +35,7 @@ from ml_core.training.options import (
     describe,
 )
 
-__all__ = ["TASKS", "ConfigError", "TrainConfig", "read_yaml", "training_options"]
+__all__ = ["TASKS", "ConfigError", "TrainConfig", "options_table", "read_yaml", "training_options"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,7 @@ class TrainConfig(
     OptimisationOptions,
     EfficientOptions,
     RegularisationOptions,
+    MoreRowsOptions,
     FewShotOptions,
     ContinualOptions,
     MatchingOptions,
@@ -101,6 +103,33 @@ class TrainConfig(
 def training_options() -> tuple[Option, ...]:
     """Every option in the order in which people read them; for forms, schemas and documentation."""
     return tuple(each for title, group in GROUPS for each in describe(group, title))
+
+
+def options_table() -> str:
+    """Every option as Markdown tables, a section for each group."""
+    lines: list[str] = []
+    group = ""
+    for option in training_options():
+        if option.group != group:
+            group = option.group
+            lines += [
+                "",
+                f"### {group}",
+                "",
+                "| option | default | what it does |",
+                "|---|---|---|",
+            ]
+        default = "required" if option.required else _shown(option.default)
+        choices = f" One of {', '.join(option.choices)}." if option.choices else ""
+        tasks = f" *{', '.join(option.tasks)}*" if option.tasks else ""
+        lines.append(f"| `{option.name}` | {default} | {option.help}{choices}{tasks} |")
+    return "\n".join([*lines[1:], ""])
+
+
+def _shown(default: Any) -> str:
+    if default in (None, ()):
+        return "unset"
+    return f"`{str(default).lower()}`" if isinstance(default, bool) else f"`{default}`"
 
 
 def read_yaml(path: Path | str) -> dict[str, Any]:

@@ -49,6 +49,7 @@ class FineTuner(Trainer):
         *,
         directory: Path,
         fingerprint: dict[str, Any],
+        seed_offset: int = 0,
     ) -> None:
         config = run.config
         self._run_context = run
@@ -66,7 +67,7 @@ class FineTuner(Trainer):
             lr_scheduler_type=config.schedule,
             warmup_steps=config.warmup_ratio,
             max_grad_norm=config.clip_norm,
-            seed=config.seed,
+            seed=config.seed + seed_offset,
             bf16=use_bfloat16(config.precision, run.device),
             use_cpu=run.device.type == "cpu",
             fsdp="full_shard auto_wrap" if config.sharding == "full" else "",
@@ -244,7 +245,7 @@ class _Course(TrainerCallback, ExportableState):
         self._run = tuner._run_context
         self._directory = directory
         self._fingerprint = fingerprint
-        self._saves = self._run.config.checkpoints is not None
+        self._saves = self._run.config.checkpoints is not None and bool(fingerprint)
         self._losses: list[Tensor] = []
         self._saved_at = self._started_at = time.monotonic()
         self._started_step = 0

@@ -12,18 +12,20 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ml_core.models.classifier import select_device
 from ml_core.models.efficient.attachment import attachment_of
 from ml_core.registry.artifact import CARD, MANIFEST, Artifact, Manifest, write_artifact
 from ml_core.tasks import task_class
-from ml_core.tasks.base import Evaluation, Task, TaskData
+from ml_core.tasks.base import Evaluation, Feature, Task, TaskData
 from ml_core.training.card import write_card
 from ml_core.training.checkpoints import discard, discard_broken, fingerprint, newest_checkpoint
 from ml_core.training.config import ConfigError, TrainConfig
 from ml_core.training.engine import FineTuner
-from ml_core.training.methods import Run, wanted_methods
+from ml_core.training.methods import Method, Run, wanted_methods
 from ml_core.training.progress import Reporter, TrainingError
+from ml_core.training.weights import changing_weights, put_back
 
 
 def run(config: TrainConfig, data: TaskData, reporter: Reporter) -> Artifact:
@@ -90,31 +92,95 @@ def _train(
         device=device,
         resuming=checkpoint is not None,
     )
-    methods = wanted_methods(config)
-    for method in methods:
-        method.prepare_rows(context)
-    reporter.report("tokenise")
-    features = task.features(data.train)
-    for method in methods:
-        method.prepare_model(context)
-    if config.activation_checkpointing:
-        _checkpoint_activations(task)
-    tuner = FineTuner(context, methods, features, directory=directory, fingerprint=marks)
-    tuner.fit(checkpoint)
-    task.model.eval()
-    for method in methods:
-        method.finish(context)
-    evaluation, calibration = task.calibrate(tuner.best_evaluation)
+    best = fit(context, directory=directory, checkpoint=checkpoint, marks=marks)
+    evaluation, calibration = task.calibrate(best)
 
     reporter.report("save")
     manifest = _manifest(config, context, evaluation, calibration)
 
     def write_files(target: Path) -> None:
         task.save(target)
+        for name, text in context.files.items():
+            (target / name).write_text(text, encoding="utf-8")
         card = write_card(manifest, evaluation.report, data, context.notes)
         (target / CARD).write_text(card, encoding="utf-8")
 
     return write_artifact(config.out, manifest, write_files, overwrite=config.overwrite)
+
+
+def fit(
+    context: Run, *, directory: Path, checkpoint: Path | None, marks: dict[str, Any]
+) -> Evaluation:
+    """Train ``context.task`` with the methods of its config; leaves its model with the best weights, in evaluation
+    mode, and returns their evaluation. ``directory`` takes the checkpoints."""
+    task = context.task
+    methods = wanted_methods(context.config)
+    for method in methods:
+        method.prepare_rows(context)
+    context.reporter.report("tokenise")
+    features = task.features(task.data.train)
+    for method in methods:
+        method.prepare_model(context)
+    if context.config.activation_checkpointing:
+        _checkpoint_activations(task)
+    if context.config.ensemble > 1:
+        context.start = changing_weights(task.model)
+    tuner = FineTuner(context, methods, features, directory=directory, fingerprint=marks)
+    tuner.fit(checkpoint)
+    best = tuner.best_evaluation
+    if context.config.ensemble > 1:
+        best = _soup(context, methods, features, first=best, directory=directory)
+    task.model.eval()
+    for method in methods:
+        method.finish(context)
+    return best
+
+
+def _soup(
+    context: Run,
+    methods: list[Method],
+    features: list[Feature],
+    *,
+    first: Evaluation,
+    directory: Path,
+) -> Evaluation:
+    """Train more models from the start of the first, with other orders and dropout, and average their weights.
+
+    Greedy soup (Wortsman et al. 2022): from the best member on, each is taken into the average only when the
+    validation part does not lose by it.
+    """
+    model, members = context.task.model, [(first, changing_weights(context.task.model))]
+    for number in range(1, context.config.ensemble):
+        put_back(model, context.start)
+        for method in methods:
+            method.begin()
+        tuner = FineTuner(
+            context, methods, features, directory=directory, fingerprint={}, seed_offset=number
+        )
+        tuner.fit(None)
+        members.append((tuner.best_evaluation, changing_weights(model)))
+    members.sort(key=lambda member: _score(member[0]), reverse=True)
+    best, taken = members[0][0], [members[0][1]]
+    for _, weights in members[1:]:
+        put_back(model, _mean([*taken, weights]))
+        tried = tuner.evaluate_now(model)
+        if _score(tried) >= _score(best):
+            best, taken = tried, [*taken, weights]
+    put_back(model, _mean(taken))
+    context.records["ensemble"] = {"trained": len(members), "averaged": len(taken)}
+    context.notes.append(f"the mean of {len(taken)} of {len(members)} trainings' weights")
+    return best
+
+
+def _score(evaluation: Evaluation) -> tuple[float, float]:
+    return float(evaluation.report.summary()[evaluation.report.headline]), -evaluation.loss
+
+
+def _mean(members: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    return {
+        name: torch.stack([member[name].float() for member in members]).mean(0).to(tensor.dtype)
+        for name, tensor in members[0].items()
+    }
 
 
 def _checkpoint_activations(task: Task) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ml_core.training.config import TrainConfig
 from ml_core.training.methods.adversarial import Adversarial
+from ml_core.training.methods.augmenting import Augmenting
 from ml_core.training.methods.averaging import WeightAveraging
 from ml_core.training.methods.base import Method, Run
 from ml_core.training.methods.continual import Continual
@@ -17,8 +18,13 @@ from ml_core.training.methods.head_start import HeadStart
 from ml_core.training.methods.mixup import Mixup
 from ml_core.training.methods.pretraining import ContinuedPretraining
 from ml_core.training.methods.r_drop import RDrop
+from ml_core.training.methods.rules import RuleGuided
+from ml_core.training.methods.self_training import SelfTraining
 
 METHODS: list[type[Method]] = [
+    SelfTraining,
+    RuleGuided,
+    Augmenting,
     ContinuedPretraining,
     Efficient,
     ContrastiveFirst,

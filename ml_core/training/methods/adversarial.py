@@ -67,7 +67,8 @@ class Adversarial(Method):
             norm = moved.flatten(1).norm(dim=1).clamp_min(1e-12)
             shrink = (self.config.adversarial_epsilon / norm).clamp_max(1.0)
             moved = moved * shrink.view(-1, *[1] * (moved.ndim - 1))
-        return moved.detach()
+        pushed: Tensor = moved.detach()
+        return pushed
 
 
 def _unit(gradient: Tensor) -> Tensor:

@@ -23,6 +23,9 @@ class WeightAveraging(Method):
     def wanted(cls, config: TrainConfig) -> bool:
         return config.weight_averaging != "none"
 
+    def begin(self) -> None:
+        self._average, self._count = {}, 0
+
     @torch.no_grad()
     def after_step(self, model: nn.Module, step: int, total_steps: int) -> None:
         if self.config.weight_averaging == "swa" and step < total_steps / 2:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ml_core.tasks.base import Batch, LossFunction, Task
 from ml_core.training.config import TrainConfig
@@ -25,6 +25,10 @@ class Run:
     device: torch.device
     # The weights come from a checkpoint, so what only prepares them need not be done.
     resuming: bool = False
+    # The weights that training began with, kept for an ensemble.
+    start: dict[str, Tensor] = field(default_factory=dict)
+    # Further text files of the artefact, by name.
+    files: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     records: dict[str, Any] = field(default_factory=dict)
 
@@ -53,6 +57,9 @@ class Method:
     def learning_rate_factor(self) -> float:
         """By how much a task's default learning rate is multiplied; a rate that was given is left alone."""
         return 1.0
+
+    def begin(self) -> None:
+        """Before each further training of an ensemble: forget what belongs to the last one."""
 
     def wrap_loss(self, loss: LossFunction) -> LossFunction:
         """The loss that is trained on, made from the one of the methods before."""

@@ -9,6 +9,7 @@ from ml_core.training.options.generation import GenerationOptions
 from ml_core.training.options.image import ImageOptions
 from ml_core.training.options.matching import MatchingOptions
 from ml_core.training.options.model import TASKS, ModelOptions
+from ml_core.training.options.more_rows import MoreRowsOptions
 from ml_core.training.options.optimisation import OptimisationOptions
 from ml_core.training.options.pretraining import PretrainingOptions
 from ml_core.training.options.regularisation import RegularisationOptions
@@ -21,6 +22,7 @@ GROUPS: tuple[tuple[str, type], ...] = (
     ("Optimisation", OptimisationOptions),
     ("Trained weights", EfficientOptions),
     ("Regularisation", RegularisationOptions),
+    ("More rows", MoreRowsOptions),
     ("Few examples", FewShotOptions),
     ("Going on from a version", ContinualOptions),
     ("Matching", MatchingOptions),
@@ -43,6 +45,7 @@ __all__ = [
     "ImageOptions",
     "MatchingOptions",
     "ModelOptions",
+    "MoreRowsOptions",
     "OptimisationOptions",
     "Option",
     "PretrainingOptions",

@@ -54,6 +54,13 @@ class RegularisationOptions:
         default="none",
         choices=("none", "ema", "swa"),
     )
+    ensemble: int = option(
+        "Trainings from the same start, with other orders and dropout; their weights are averaged as long as the "
+        "validation part gains (greedy soup). The result is one model of the same size.",
+        default=1,
+        at_least=1,
+        at_most=20,
+    )
     ema_decay: float = option(
         "Part of the old average that stays at each step; fewer steps are averaged at first.",
         default=0.99,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from ml_core.training.options.base import option
 
@@ -14,5 +15,11 @@ class TaggingOptions:
         "tokenizer lowers case, as the packaged one does.",
         default="auto",
         choices=("auto", "on", "off"),
+        tasks=("token-classification",),
+    )
+    gazetteer: Path | None = option(
+        "Known names (.csv with surface and type, or .yaml): a learned vector tells the model which words they are. "
+        "The list becomes part of the artefact.",
+        default=None,
         tasks=("token-classification",),
     )
