@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,11 +10,14 @@ from pathlib import Path
 from ml_core.data.errors import DataError
 from ml_core.data.rows import Row, read_rows
 from ml_core.data.splits import stratified_split
+from ml_core.knowledge import Gazetteer, read_knowledge
 from ml_core.models.bio import bio_labels, entity_kinds
 from ml_core.tasks.base import TaskData
 from ml_core.training.config import TrainConfig
 
 TASK = "token-classification"
+# The file of an artefact with the names that its model is told.
+GAZETTEER = "gazetteer.csv"
 # A corpus of single characters still has a few longer tokens: emoji of several code points, an unsegmented number.
 _LONGER_TOKENS = 0.02
 
@@ -21,8 +25,10 @@ _LONGER_TOKENS = 0.02
 def read_tagged_rows(config: TrainConfig) -> TaskData:
     """The tagged sentences of a run; raises DataError as `ml_core.tasks.reading.read_data` says.
 
-    The labels are O and, for every type in the training file, B- and I-, whether or not both occur.
+    The labels are O and, for every type in the training file, B- and I-, whether or not both occur. With
+    ``config.gazetteer`` its `Gazetteer` is in ``extra``.
     """
+    extra = {"gazetteer": read_gazetteer(config.gazetteer)} if config.gazetteer else {}
     rows = list(read_rows(config.train, TASK))
     kinds = entity_kinds({tag for row in rows for tag in row.content["tags"]})
     if not kinds:
@@ -33,7 +39,7 @@ def read_tagged_rows(config: TrainConfig) -> TaskData:
     if config.validation is not None:
         validation = list(read_rows(config.validation, TASK))
         check_tags(validation, labels, path=config.validation, known_to="the training file")
-        return TaskData(train=rows, validation=validation, labels=labels)
+        return TaskData(train=rows, validation=validation, labels=labels, extra=extra)
     rest, split_off = stratified_split(
         list(zip(rows, _rarest_kinds(rows), strict=True)),
         fraction=config.validation_fraction,
@@ -47,7 +53,10 @@ def read_tagged_rows(config: TrainConfig) -> TaskData:
             path=config.train,
         )
     return TaskData(
-        train=[row for row, _ in rest], validation=[row for row, _ in split_off], labels=labels
+        train=[row for row, _ in rest],
+        validation=[row for row, _ in split_off],
+        labels=labels,
+        extra=extra,
     )
 
 
@@ -65,6 +74,22 @@ def check_tags(
                     path=path,
                     line=row.line,
                 )
+
+
+def read_gazetteer(path: Path) -> Gazetteer:
+    """The entries of a file; raises DataError for the file, also when it has none."""
+    entries = read_knowledge(path).entries
+    if not entries:
+        raise DataError("no gazetteer entries", path=path)
+    return Gazetteer(entries)
+
+
+def write_gazetteer(gazetteer: Gazetteer, path: Path) -> None:
+    """Write the entries so that `read_gazetteer` gives them back."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["surface", "type"])
+        writer.writerows((entry.surface, entry.type) for entry in gazetteer.entries)
 
 
 def is_by_character(rows: Sequence[Row]) -> bool:

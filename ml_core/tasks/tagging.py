@@ -14,50 +14,78 @@ from torch import Tensor, nn
 from ml_core.data.rows import Row, RowError, join_tokens, parse_row, read_rows
 from ml_core.evaluation.reports.tagging import TaggingReport, build_tagging_report
 from ml_core.evaluation.tags import entity_spans
-from ml_core.models.bio import BioDecoder
+from ml_core.knowledge import Gazetteer
+from ml_core.models.bio import OUTSIDE, BioDecoder, bio_labels
 from ml_core.models.classifier import load_text_model, select_device
 from ml_core.models.tagger import TokenTagger, case_of
 from ml_core.models.words import Window, Word, WordEncoder, split_words
 from ml_core.registry.artifact import CONFIG, TOKENIZER, Artifact, ArtifactError
-from ml_core.tasks.tagged_rows import TASK, check_tags
+from ml_core.tasks.tagged_rows import GAZETTEER, TASK, check_tags, read_gazetteer
 from ml_core.tasks.text import collate_texts, evaluation_batches, padded
 
 _CHUNK = 256
 
 
+def hint_numbers(gazetteer: Gazetteer | None) -> dict[str, int]:
+    """The number of each BIO tag that the gazetteer can give a word; "O" is 0. Empty without a gazetteer."""
+    if gazetteer is None:
+        return {}
+    named = [label for label in bio_labels(gazetteer.types) if label != OUTSIDE]
+    return {label: number for number, label in enumerate([OUTSIDE, *named])}
+
+
 class TaggerInputs:
     """Sentences made ready for a `TokenTagger`, the same for training, evaluation and prediction."""
 
-    def __init__(self, encode: WordEncoder, *, pad_id: int, case_features: bool) -> None:
+    def __init__(
+        self,
+        encode: WordEncoder,
+        *,
+        pad_id: int,
+        case_features: bool,
+        gazetteer: Gazetteer | None = None,
+    ) -> None:
         self._encode = encode
         self._pad_id = pad_id
         self._case_features = case_features
+        self._gazetteer = gazetteer
+        self._hints = hint_numbers(gazetteer)
 
     def features(self, sentences: Sequence[Sequence[str]]) -> list[list[dict[str, Any]]]:
         """The windows of each sentence; ``words`` are those that a window speaks for, their first pieces at
         ``positions``."""
         return [
-            [self._feature(words, window) for window in windows]
+            self._sentence(words, windows)
             for words, windows in zip(sentences, self._encode(sentences), strict=True)
         ]
 
     def collate(self, features: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
         """The arguments of the tagger, padded; see `TokenTagger.forward`."""
         batch = collate_texts(features, self._pad_id)
-        if self._case_features:
-            batch["cases"] = padded([feature["cases"] for feature in features], 0)
+        for name in ("cases", "hints"):
+            if name in features[0]:
+                batch[name] = padded([feature[name] for feature in features], 0)
         return batch
 
-    def _feature(self, words: Sequence[str], window: Window) -> dict[str, Any]:
-        feature: dict[str, Any] = {
-            "input_ids": window.ids,
-            "length": len(window.ids),
-            "words": window.words,
-            "positions": window.positions,
-        }
+    def _sentence(self, words: Sequence[str], windows: list[Window]) -> list[dict[str, Any]]:
+        by_word: dict[str, list[int]] = {}
         if self._case_features:
-            feature["cases"] = [case_of(words[at]) if at >= 0 else 0 for at in window.pieces]
-        return feature
+            by_word["cases"] = [case_of(word) for word in words]
+        if self._gazetteer:
+            by_word["hints"] = [self._hints[hint] for hint in self._gazetteer.hints(words)]
+        return [
+            {
+                "input_ids": window.ids,
+                "length": len(window.ids),
+                "words": window.words,
+                "positions": window.positions,
+            }
+            | {
+                name: [values[word] if word >= 0 else 0 for word in window.pieces]
+                for name, values in by_word.items()
+            }
+            for window in windows
+        ]
 
 
 def log_probabilities(
@@ -128,22 +156,33 @@ class TokenClassificationPredictor:
         if not isinstance(artifact, Artifact):
             artifact = Artifact.open(artifact)
         manifest = artifact.manifest
-        case_features = manifest.options.get("case_features") is True
-        model = load_text_model(
-            artifact,
-            lambda encoder: TokenTagger(encoder, len(manifest.labels), case_features=case_features),
-        )
         path = artifact.path / TOKENIZER
         try:
             encode = WordEncoder.from_file(path, max_length=manifest.max_length)
         except Exception as error:  # the tokenizers library raises bare Exception
             raise ArtifactError(path, f"cannot be used: {error}") from error
+        case_features = manifest.options.get("case_features") is True
+        gazetteer = (
+            read_gazetteer(artifact.path / GAZETTEER) if GAZETTEER in manifest.files else None
+        )
+        model = load_text_model(
+            artifact,
+            lambda encoder: TokenTagger(
+                encoder,
+                len(manifest.labels),
+                case_features=case_features,
+                hint_count=len(hint_numbers(gazetteer)),
+            ),
+        )
         pad_id = getattr(model.encoder.config, "pad_token_id", None)
         if not isinstance(pad_id, int):
             raise ArtifactError(artifact.path / CONFIG, "there is no pad_token_id")
+        inputs = TaggerInputs(
+            encode, pad_id=pad_id, case_features=case_features, gazetteer=gazetteer
+        )
         return cls(
             model,
-            TaggerInputs(encode, pad_id=pad_id, case_features=case_features),
+            inputs,
             labels=manifest.labels,
             by_character=manifest.options.get("by_character") is True,
             device=where,

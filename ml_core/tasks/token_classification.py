@@ -4,20 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from ml_core.data.rows import Row
+from ml_core.evaluation.reports.tagging import TaggingReport
 from ml_core.models.bio import BioDecoder
 from ml_core.models.classifier import save_text_model
 from ml_core.models.tagger import TokenTagger
 from ml_core.models.words import WordEncoder
+from ml_core.registry.artifact import Artifact
 from ml_core.tasks.base import Batch, Evaluation, Feature, Loss, Task, TaskData
-from ml_core.tasks.tagged_rows import is_by_character
-from ml_core.tasks.tagging import TaggerInputs, log_probabilities, tagging_report
+from ml_core.tasks.tagged_rows import GAZETTEER, is_by_character, write_gazetteer
+from ml_core.tasks.tagging import (
+    TaggerInputs,
+    TokenClassificationPredictor,
+    hint_numbers,
+    log_probabilities,
+    tagging_report,
+)
 from ml_core.tasks.text import BaseText, padded
 from ml_core.training.config import TrainConfig
 
@@ -32,7 +40,7 @@ class TokenClassification(Task):
     """
 
     name = "token-classification"
-    predictor = "ml_core.tasks.tagging:TokenClassificationPredictor"
+    predictor: ClassVar[str] = "ml_core.tasks.tagging:TokenClassificationPredictor"
 
     def __init__(self, config: TrainConfig, data: TaskData) -> None:
         super().__init__(config, data)
@@ -42,8 +50,12 @@ class TokenClassification(Task):
         self._case_features = config.case_features == "on" or (
             config.case_features == "auto" and not encode.keeps_case
         )
+        self._gazetteer = data.extra.get("gazetteer")
         self._inputs = TaggerInputs(
-            encode, pad_id=self._base.pad_id, case_features=self._case_features
+            encode,
+            pad_id=self._base.pad_id,
+            case_features=self._case_features,
+            gazetteer=self._gazetteer,
         )
         self._by_character = is_by_character(data.train)
         self.model = TokenTagger(
@@ -51,6 +63,7 @@ class TokenClassification(Task):
             len(data.labels),
             dropout=config.dropout,
             case_features=self._case_features,
+            hint_count=len(hint_numbers(self._gazetteer)),
         )
         self._weights = self._class_weights()
 
@@ -111,6 +124,8 @@ class TokenClassification(Task):
 
     def save(self, directory: Path) -> None:
         save_text_model(self.model, directory)
+        if self._gazetteer:
+            write_gazetteer(self._gazetteer, directory / GAZETTEER)
         self._base.save_tokenizer(directory)
 
     def languages(self) -> tuple[str, ...]:
@@ -136,3 +151,10 @@ class TokenClassification(Task):
         )
         counts = torch.bincount(targets, minlength=len(self.data.labels)).clamp_min(1).float()
         return len(targets) / (len(self.data.labels) * counts)
+
+
+def evaluate_artifact(
+    artifact: Artifact | Path | str, data: Path | str, device: str = "auto"
+) -> TaggingReport:
+    """Score a saved tagger on a file of tagged sentences. Raises ArtifactError or DataError."""
+    return TokenClassificationPredictor.load(artifact, device=device).evaluate(data)
