@@ -1,7 +1,7 @@
 """Documents as rows of data sets: read, scored ones that wait for a person's label.
 
-The monitor keeps no corrections of its own: a label that a person gives lives in the data set, with its history. What the
-model said comes along as metadata, and how unsure it was orders the annotation queue.
+The monitor keeps no corrections of its own: a label that a person gives lives in the data set, with its history. What
+the model said comes along as metadata, and how unsure it was orders the annotation queue.
 """
 
 from __future__ import annotations

@@ -110,8 +110,9 @@ def _metadata(others: Mapping[Any, Any]) -> dict[str, Any]:
         value = _plain(given)
         if value is None or value == "" or not str(name).strip():
             continue
-        if isinstance(value, str):
-            _check_characters(value, str(name))
+        for text in (str(name), value):
+            if isinstance(text, str):
+                _check_characters(text, f"metadata {name!r}"[:60])
         kept[str(name)] = value
     return kept
 

@@ -10,8 +10,10 @@ from rootstock.jobs.models import Job
 from rootstock.jobs.runner import JobCancelled, JobContext, job_kind
 from rootstock.modelhub.evaluations import OnProgress, execute_evaluation, execute_gate
 from rootstock.modelhub.inference import DeploymentResult
+from rootstock.modelhub.importing import execute_import
 from rootstock.modelhub.runs import execute_run
 from rootstock.modelhub.services.gate import EVALUATE_JOB, GATE_JOB
+from rootstock.modelhub.services.imports import JOB_KIND as IMPORT_JOB
 from rootstock.modelhub.services.predictions import SHADOW_TOPIC
 from rootstock.modelhub.services.shadows import shadow_log
 from rootstock.modelhub.services.training import JOB_KIND
@@ -72,3 +74,13 @@ def _progress(context: JobContext) -> OnProgress:
         context.progress(fraction=fraction, phase=phase, message=message)
 
     return tell
+
+
+@job_kind(IMPORT_JOB, resumable=True)
+def run_import(context: JobContext) -> dict[str, Any]:
+    """Read the file of the import that the job names, in chunks."""
+    return execute_import(
+        import_id=uuid.UUID(context.params["import"]),
+        scope=context.scope,
+        on_progress=context.progress,
+    )

@@ -121,7 +121,7 @@ def test_an_upload_keeps_good_rows_and_names_bad_ones(api: Api, dataset: str) ->
         'text,label\nProfit rises,positive\n,negative\n"Office, opens",neutral\nonly one field\n'
     )
     report = api.upload(dataset, "rows.csv", content.encode())
-    assert (report["rows"], report["added"], report["problem_count"]) == (3, 2, 2)
+    assert (report["rows"], report["added"], report["problem_count"]) == (4, 2, 2)
     assert [(p["line"], p["detail"]) for p in report["problems"]] == [
         (3, "the text is empty"),
         (5, "1 fields where the header has 2"),

@@ -152,7 +152,8 @@ class ExampleList(DatasetView):
 class ExampleView(ModelsView):
     """One example."""
 
-    def _example(self, dataset_id: uuid.UUID, example_id: uuid.UUID) -> DatasetExample:
+    def example(self, dataset_id: uuid.UUID, example_id: uuid.UUID) -> DatasetExample:
+        """The example, or 404."""
         example: DatasetExample = found(
             DatasetExample.objects.select_related("dataset")
             .filter(pk=example_id, dataset_id=dataset_id)
@@ -160,7 +161,8 @@ class ExampleView(ModelsView):
         )
         return example
 
-    def _respond(self, example: DatasetExample) -> Response:
+    def detail(self, example: DatasetExample) -> Response:
+        """The example with the history of its answer."""
         example.history = example.label_changes.order_by("created_at", "id")  # type: ignore[attr-defined]
         return respond(example, serializers.ExampleDetailOutput(example).data)
 
@@ -169,7 +171,7 @@ class ExampleView(ModelsView):
         self, request: OrganisationRequest, dataset_id: uuid.UUID, example_id: uuid.UUID
     ) -> Response:
         """Read an example with the history of its label."""
-        return self._respond(self._example(dataset_id, example_id))
+        return self.detail(self.example(dataset_id, example_id))
 
     @extend_schema(
         operation_id="examples_relabel",
@@ -180,19 +182,20 @@ class ExampleView(ModelsView):
     def patch(
         self, request: OrganisationRequest, dataset_id: uuid.UUID, example_id: uuid.UUID
     ) -> Response:
-        """Give it another label; the old one stays in its history."""
+        """Give it another label or answer; the old one stays in its history."""
         data = valid(serializers.RelabelInput(data=request.data))
-        example = self._example(dataset_id, example_id)
+        example = self.example(dataset_id, example_id)
         check_if_match(request, example)
-        example = services.example_relabel(example=example, actor=request.actor, **data)
-        return self._respond(example)
+        change = services.example_answer if "answer" in data else services.example_relabel
+        example = change(example=example, actor=request.actor, **data)
+        return self.detail(example)
 
     @extend_schema(operation_id="examples_delete", parameters=[IF_MATCH], responses={204: None})
     def delete(
         self, request: OrganisationRequest, dataset_id: uuid.UUID, example_id: uuid.UUID
     ) -> Response:
         """Remove it; snapshots that hold it are not changed."""
-        example = self._example(dataset_id, example_id)
+        example = self.example(dataset_id, example_id)
         check_if_match(request, example)
         services.example_delete(example=example, actor=request.actor)
         return Response(status=204)

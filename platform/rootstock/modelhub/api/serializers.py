@@ -83,20 +83,29 @@ class DatasetChange(serializers.Serializer[Any]):
 
 
 class LabelChangeOutput(serializers.Serializer[Any]):
-    """One edit of a label."""
+    """One edit of an answer; `before` and `after` hold its key of the row, nothing for none."""
 
     from_label = serializers.CharField()
     to_label = serializers.CharField()
+    before = serializers.DictField()
+    after = serializers.DictField()
+    reason = serializers.CharField()
     actor = serializers.CharField(source="actor_label")
     created_at = serializers.DateTimeField()
 
 
 class ExampleOutput(serializers.ModelSerializer[DatasetExample]):
-    """A text and its label; an empty label waits for a person."""
+    """A row; one that is not labelled waits for a person. `text` is what is shown of it."""
+
+    content = serializers.DictField(help_text="The row as its task describes it.")
+    metadata = serializers.DictField(help_text="The other columns of where it came from.")
 
     class Meta:
         model = DatasetExample
-        fields = ["id", "text", "label", "source", "created_at", "updated_at"]
+        fields = [
+            "id", "text", "label", "labelled", "content", "metadata", "uncertainty", "source", "created_at",
+            "updated_at",
+        ]  # fmt: skip
 
 
 class ExampleDetailOutput(ExampleOutput):
@@ -109,9 +118,17 @@ class ExampleDetailOutput(ExampleOutput):
 
 
 class ExampleInput(serializers.Serializer[Any]):
-    """A text to add."""
+    """A row to add: its `content`, or for tasks with a text `text` and `label`."""
 
-    text = serializers.CharField(max_length=MAX_TEXT_CHARACTERS, trim_whitespace=False)
+    text = serializers.CharField(
+        max_length=MAX_TEXT_CHARACTERS, trim_whitespace=False, allow_blank=True, default=""
+    )
+    content = serializers.DictField(
+        required=False, help_text="The row as its task describes it, with or without its answer."
+    )
+    metadata = serializers.DictField(
+        required=False, help_text="Plain values by column: what is sliced and grouped by."
+    )
     label = serializers.CharField(max_length=MAX_LABEL_CHARACTERS, allow_blank=True, default="")  # type: ignore[assignment]
     source = serializers.CharField(max_length=120, allow_blank=True, default="")  # type: ignore[assignment]
 
@@ -141,9 +158,18 @@ class AddResultOutput(serializers.Serializer[Any]):
 
 
 class RelabelInput(serializers.Serializer[Any]):
-    """The new label; empty takes it away."""
+    """The new label, or the new `answer` as the task has it; empty takes it away."""
 
-    label = serializers.CharField(max_length=MAX_LABEL_CHARACTERS, allow_blank=True)  # type: ignore[assignment]
+    label = serializers.CharField(  # type: ignore[assignment]
+        max_length=MAX_TEXT_CHARACTERS, allow_blank=True, required=False
+    )
+    answer = serializers.DictField(required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """One of the two."""
+        if ("label" in attrs) == ("answer" in attrs):
+            raise serializers.ValidationError({"label": "a label or an answer is needed"})
+        return attrs
 
 
 class ExampleQuery(serializers.Serializer[Any]):
@@ -195,19 +221,27 @@ class SnapshotOutput(serializers.ModelSerializer[Snapshot]):
 
     dataset = serializers.UUIDField(source="dataset_id")
     label_counts = serializers.SerializerMethodField()
+    split_counts = serializers.SerializerMethodField()
     actor = serializers.CharField(source="actor_label")
 
     class Meta:
         model = Snapshot
         fields = [
-            "id", "dataset", "number", "content_hash", "label_counts", "example_count", "duplicate_groups",
-            "validation_fraction", "test_fraction", "seed", "actor", "created_at", "updated_at",
+            "id", "dataset", "number", "content_hash", "label_counts", "split_counts", "example_count",
+            "duplicate_groups", "groups_kept_together", "near_duplicates", "group_by", "validation_fraction", "test_fraction", "seed", "actor", "created_at", "updated_at",
         ]  # fmt: skip
 
     @extend_schema_field({"type": "object", "additionalProperties": Counts})
     def get_label_counts(self, row: Snapshot) -> dict[str, dict[str, int]]:
         """Examples by part ("train", "validation", "test") and label."""
         counts: dict[str, dict[str, int]] = row.label_counts
+        return counts
+
+
+    @extend_schema_field(Counts)
+    def get_split_counts(self, row: Snapshot) -> dict[str, int]:
+        """Examples by part."""
+        counts: dict[str, int] = row.split_counts
         return counts
 
 
@@ -218,6 +252,18 @@ class SnapshotInput(serializers.Serializer[Any]):
     validation_fraction = serializers.FloatField(min_value=0.01, max_value=0.5, default=0.1)
     test_fraction = serializers.FloatField(min_value=0.0, max_value=0.5, default=0.1)
     seed = serializers.IntegerField(min_value=0, max_value=2**31 - 1, default=13)
+    near_duplicates = serializers.FloatField(
+        min_value=0.5,
+        max_value=1.0,
+        default=0.8,
+        help_text="Texts at least this similar stay in one part; 1: only equal ones.",
+    )
+    group_by = serializers.CharField(
+        max_length=120,
+        allow_blank=True,
+        default="",
+        help_text="A metadata column whose values stay in one part, such as the user.",
+    )
 
 
 class SnapshotQuery(serializers.Serializer[Any]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from rootstock.modelhub.api import datasets, gate, training, versions
+from rootstock.modelhub.api import annotation, data, datasets, gate, training, versions
 
 urlpatterns = [
     path("datasets", datasets.DatasetList.as_view()),
@@ -12,6 +12,29 @@ urlpatterns = [
     path("datasets/<uuid:dataset_id>/examples", datasets.ExampleList.as_view()),
     path("datasets/<uuid:dataset_id>/examples/<uuid:example_id>", datasets.ExampleView.as_view()),
     path("datasets/<uuid:dataset_id>/upload", datasets.Upload.as_view()),
+    path(
+        "datasets/<uuid:dataset_id>/examples/<uuid:example_id>/undo", data.ExampleUndo.as_view()
+    ),
+    path("datasets/<uuid:dataset_id>/imports", data.ImportList.as_view()),
+    path("datasets/<uuid:dataset_id>/export", data.Export.as_view()),
+    path("datasets/<uuid:dataset_id>/items", data.ItemList.as_view()),
+    path("datasets/<uuid:dataset_id>/sources", data.SourceList.as_view()),
+    path("datasets/<uuid:dataset_id>/sources/<str:key>/pull", data.SourcePull.as_view()),
+    path("datasets/<uuid:dataset_id>/uncertainties", data.Uncertainties.as_view()),
+    path("imports/<uuid:import_id>", data.ImportView.as_view()),
+    path("imports/<uuid:import_id>/refused", data.ImportRefused.as_view()),
+    path("queues", annotation.QueueList.as_view()),
+    path("queues/<uuid:queue_id>", annotation.QueueView.as_view()),
+    path("queues/<uuid:queue_id>/next", annotation.QueueNext.as_view()),
+    path(
+        "queues/<uuid:queue_id>/examples/<uuid:example_id>/suggestion",
+        annotation.QueueSuggestion.as_view(),
+    ),
+    path("queues/<uuid:queue_id>/annotations", annotation.QueueAnnotations.as_view()),
+    path("queues/<uuid:queue_id>/undo", annotation.QueueUndo.as_view()),
+    path("queues/<uuid:queue_id>/agreement", annotation.QueueAgreement.as_view()),
+    path("queues/<uuid:queue_id>/disagreements", annotation.QueueDisagreements.as_view()),
+    path("queues/<uuid:queue_id>/decisions", annotation.QueueDecisions.as_view()),
     path("snapshots", datasets.SnapshotList.as_view()),
     path("snapshots/<uuid:snapshot_id>", datasets.SnapshotView.as_view()),
     path("runs", training.RunList.as_view()),

@@ -205,6 +205,9 @@ def annotation_submit(
         ModelhubError: it is no answer of the task, or not one of the queue's choices.
     """
     checked = _answer(queue, example, answer)
+    if suggestion is not None:
+        # It comes back from the page: only an answer that could have been suggested is kept.
+        suggestion = {**suggestion, "answer": _answer(queue, example, suggestion["answer"])}
     return _say(
         queue,
         example,

@@ -208,7 +208,7 @@ def import_run(
 def import_report(started: DatasetImport) -> ImportReport:
     """What became of an import, in the present language."""
     return ImportReport(
-        rows=started.rows,
+        rows=started.rows + started.refused,
         added=started.added,
         duplicates=started.duplicates,
         unlabelled=started.unlabelled,
