@@ -10,7 +10,14 @@ if TYPE_CHECKING:
     from ml_core.knowledge.guide import RuleGuide, RuleReport
     from ml_core.knowledge.label_model import LabelModel, majority_vote
     from ml_core.knowledge.phrases import PhraseMatch, PhraseMatcher
-    from ml_core.knowledge.rules import Entry, Knowledge, Rule, RuleError, firing, read_knowledge
+    from ml_core.knowledge.rules import (
+        Entry,
+        Knowledge,
+        Rule,
+        RuleError,
+        RuleMatcher,
+        read_knowledge,
+    )
 
 __all__ = [
     "Entry",
@@ -23,9 +30,9 @@ __all__ = [
     "Rule",
     "RuleError",
     "RuleGuide",
+    "RuleMatcher",
     "RuleReport",
     "TypeReport",
-    "firing",
     "majority_vote",
     "read_knowledge",
 ]
@@ -41,9 +48,9 @@ _HOME = {
     "Rule": "rules",
     "RuleError": "rules",
     "RuleGuide": "guide",
+    "RuleMatcher": "rules",
     "RuleReport": "guide",
     "TypeReport": "gazetteer",
-    "firing": "rules",
     "majority_vote": "label_model",
     "read_knowledge": "rules",
 }

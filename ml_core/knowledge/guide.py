@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from ml_core.knowledge.bias import Biases, fit_weights
-from ml_core.knowledge.rules import Rule, RuleError, firing, suggestion
+from ml_core.knowledge.rules import Rule, RuleError, RuleMatcher, suggestion
 
 # What a hard rule puts between its label and the next: e^12 : 1.
 HARD_MARGIN = 12.0
@@ -67,6 +67,7 @@ class RuleGuide:
         self.weights = np.array([0.0] * len(self.rules) if weights is None else weights)
         if self.weights.shape != (len(self.rules),):
             raise ValueError(f"{len(self.rules)} rules but {len(self.weights)} weights")
+        self._matcher = RuleMatcher(self.rules)
         self._columns = np.array([self.labels.index(rule.label) for rule in self.rules], dtype=int)
         self._hard = np.array([rule.strength == "hard" for rule in self.rules], dtype=bool)
 
@@ -77,7 +78,7 @@ class RuleGuide:
         ``logits`` has the shape (texts, labels) (log-probabilities do too). Texts that a hard rule
         decides do not count. A rule that adds nothing to the model gets the weight 0. Returns self.
         """
-        fires = firing(self.rules, texts)
+        fires = self._matcher.fires(texts)
         self._check(logits, fires)
         decided: np.ndarray = np.any(fires[:, self._hard], axis=1, keepdims=True)
         soft = fires & ~self._hard[None, :] & ~decided
@@ -88,22 +89,20 @@ class RuleGuide:
 
     def adjust(self, logits: np.ndarray, texts: Sequence[str]) -> np.ndarray:
         """``logits`` (texts, labels) as the rules would have them; float64, the input unchanged."""
-        fires = firing(self.rules, texts)
+        fires = self._matcher.fires(texts)
         self._check(logits, fires)
         return self._apply(logits, fires)
 
     def matching(self, text: str) -> list[Rule]:
         """The rules that fire on ``text`` and count: hard ones, and soft ones with a weight."""
-        counts = self._hard | (self.weights > 0)
-        return [
-            rule for rule, used in zip(self.rules, counts, strict=True) if used and rule.fires(text)
-        ]
+        fires = self._matcher.fires([text])[0] & (self._hard | (self.weights > 0))
+        return [self.rules[number] for number in np.flatnonzero(fires)]
 
     def report(
         self, texts: Sequence[str], truth: np.ndarray, logits: np.ndarray
     ) -> list[RuleReport]:
         """What each rule does on a labelled part, in the order of the rules."""
-        fires = firing(self.rules, texts)
+        fires = self._matcher.fires(texts)
         self._check(logits, fires)
         answers = self._answers(self._apply(logits, fires))
         reports = []

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ml_core.knowledge.rules import Rule, RuleError, firing, suggestion
+from ml_core.knowledge.rules import Rule, RuleError, RuleMatcher, suggestion
 from ml_core.pseudo_labels import PseudoLabels
 
 # Each rule starts as knowing nothing, and that counts as so many labelled texts.
@@ -38,10 +38,11 @@ class LabelModel:
                 raise RuleError(f"rule {rule.name!r}: {problem}")
         self.rules = tuple(rules)
         self.labels = tuple(labels)
+        self._matcher = RuleMatcher(self.rules)
         counts = np.bincount(truth, minlength=len(labels)) + 1.0
         self.prior: np.ndarray = counts / counts.sum()
         self._columns = np.array([self.labels.index(rule.label) for rule in rules], dtype=int)
-        fires = firing(self.rules, texts)
+        fires = self._matcher.fires(texts)
         right = (fires & (truth[:, None] == self._columns[None, :])).sum(0)
         base = self.prior[self._columns]
         accuracies = (right + _PRIOR_TEXTS * base) / (fires.sum(0) + _PRIOR_TEXTS)
@@ -50,7 +51,7 @@ class LabelModel:
 
     def posterior(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """(probabilities of shape (texts, labels), how many rules voted on each text)."""
-        fires = firing(self.rules, texts)
+        fires = self._matcher.fires(texts)
         log_prior = np.log(self.prior)
         scores = np.tile(log_prior, (len(texts), 1))
         for number, column in enumerate(self._columns):
@@ -92,7 +93,7 @@ class LabelModel:
 def majority_vote(rules: Sequence[Rule], labels: Sequence[str], texts: Sequence[str]) -> np.ndarray:
     """The label index that most of the rules that fire are for; -1 where none fires or two labels
     have as many. The baseline for `LabelModel`; shape (texts,)."""
-    fires = firing(rules, texts)
+    fires = RuleMatcher(rules).fires(texts)
     columns = np.array([list(labels).index(rule.label) for rule in rules], dtype=int)
     votes = np.zeros((len(texts), len(labels)), dtype=int)
     for number, column in enumerate(columns):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import unicodedata
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -24,7 +24,8 @@ class PhraseMatch(NamedTuple):
 @dataclass(slots=True)
 class _Node:
     children: dict[str, _Node] = field(default_factory=dict)
-    phrase: int = -1
+    # Of phrases that are equal but for case, width and spaces.
+    phrases: list[int] = field(default_factory=list)
 
 
 class PhraseMatcher:
@@ -43,8 +44,7 @@ class PhraseMatcher:
             node = self._root
             for character in folded:
                 node = node.children.setdefault(character, _Node())
-            if node.phrase < 0:
-                node.phrase = number
+            node.phrases.append(number)
 
     def find(self, text: str, *, boundaries: Set[int] | None = None) -> list[PhraseMatch]:
         """Matches from left to right, the longest at each place, none overlapping.
@@ -63,25 +63,37 @@ class PhraseMatcher:
                 at = match.end
         return matches
 
-    def find_any(self, text: str) -> bool:
-        """Whether any phrase occurs."""
+    def occurring(self, text: str) -> set[int]:
+        """The numbers of all phrases that occur in ``text``, inside or across others too."""
         folded = fold(text)
-        return any(self._longest(folded, at, None) is not None for at in range(len(folded)))
+        return {
+            phrase
+            for start in range(len(folded))
+            for _, phrases in self._at(folded, start, None)
+            for phrase in phrases
+        }
 
     def _longest(self, folded: str, start: int, boundaries: Set[int] | None) -> PhraseMatch | None:
+        best: PhraseMatch | None = None
+        for end, phrases in self._at(folded, start, boundaries):
+            best = PhraseMatch(start, end, phrases[0])
+        return best
+
+    def _at(
+        self, folded: str, start: int, boundaries: Set[int] | None
+    ) -> Iterator[tuple[int, list[int]]]:
+        """(end, phrases) of all phrases that begin at ``start``, the shortest first."""
         node: _Node | None = self._root.children.get(folded[start])
         if node is None or not _boundary(folded, start, boundaries):
-            return None
-        best: PhraseMatch | None = None
+            return
         end = start + 1
         while node is not None:
-            if node.phrase >= 0 and _boundary(folded, end, boundaries):
-                best = PhraseMatch(start, end, node.phrase)
+            if node.phrases and _boundary(folded, end, boundaries):
+                yield end, node.phrases
             if end == len(folded):
-                break
+                return
             node = node.children.get(folded[end])
             end += 1
-        return best
 
 
 def fold(text: str) -> str:

@@ -70,7 +70,7 @@ class Rule:
             raise RuleError(f"strength {self.strength!r} is unknown; use {' or '.join(STRENGTHS)}")
         if bool(self.phrases) == bool(self.regex):
             raise RuleError("a rule has either phrases or a regex")
-        if any(not phrase.strip() for phrase in self.phrases):
+        if not all(map(normalise, self.phrases)):
             raise RuleError("a phrase is empty")
         if self.regex and self._regex.search("") is not None:
             raise RuleError(f"regex {self.regex!r} matches the empty text, so every text")
@@ -80,9 +80,11 @@ class Rule:
             object.__setattr__(self, "name", f"{self.label}: {shown}")
 
     def fires(self, text: str) -> bool:
-        if self.phrases:
-            return self._matcher.find_any(text)
-        return self._regex.search(normalise(text)) is not None
+        return bool(RuleMatcher([self]).fires([text])[0, 0])
+
+    def regex_matches(self, normal_text: str) -> bool:
+        """Whether the regular expression matches a text in its normal form."""
+        return self._regex.search(normal_text) is not None
 
     def to_dict(self) -> dict[str, Any]:
         values: dict[str, Any] = {
@@ -95,10 +97,6 @@ class Rule:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         return cls(**values | {"phrases": tuple(values.get("phrases", ()))})
-
-    @functools.cached_property
-    def _matcher(self) -> PhraseMatcher:
-        return PhraseMatcher(self.phrases)
 
     @functools.cached_property
     def _regex(self) -> Any:
@@ -173,12 +171,25 @@ def read_knowledge(
     return knowledge
 
 
-def firing(rules: Sequence[Rule], texts: Sequence[str]) -> np.ndarray:
-    """Which rule fires on which text: bool of shape (texts, rules)."""
-    fires = np.zeros((len(texts), len(rules)), dtype=bool)
-    for column, rule in enumerate(rules):
-        fires[:, column] = [rule.fires(text) for text in texts]
-    return fires
+class RuleMatcher:
+    """Finds which of ``rules`` fire; the phrases of all of them are looked for at once."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._count = len(rules)
+        owned = [(number, phrase) for number, rule in enumerate(rules) for phrase in rule.phrases]
+        self._owners = [number for number, _ in owned]
+        self._phrases = PhraseMatcher(normalise(phrase) for _, phrase in owned)
+        self._regexes = [(number, rule) for number, rule in enumerate(rules) if rule.regex]
+
+    def fires(self, texts: Sequence[str]) -> np.ndarray:
+        """Which rule fires on which text: bool of shape (texts, rules)."""
+        fires = np.zeros((len(texts), self._count), dtype=bool)
+        for row, text in enumerate(texts):
+            normal = normalise(text)
+            fires[row, [self._owners[found] for found in self._phrases.occurring(normal)]] = True
+            matched = [number for number, rule in self._regexes if rule.regex_matches(normal)]
+            fires[row, matched] = True
+        return fires
 
 
 def make_rule(path: Path, line: int, **values: Any) -> Rule:

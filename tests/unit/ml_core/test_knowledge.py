@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from ml_core.knowledge import (
     Rule,
     RuleError,
     RuleGuide,
-    firing,
+    RuleMatcher,
     majority_vote,
     read_knowledge,
 )
@@ -267,11 +266,9 @@ def test_any_file_is_read_or_refused(
 
 
 def test_no_pattern_is_catastrophic() -> None:
-    # Takes longer than the universe is old in a backtracking engine.
+    # A backtracking engine would not be done before the test's time limit, nor this century.
     rule = Rule("lost", regex="^(([a-z])+.)+[A-Z]([a-z])+$")
-    started = time.monotonic()
     assert not rule.fires("a1" * 20_000 + "!")
-    assert time.monotonic() - started < 60
 
 
 def test_the_longest_phrase_wins_and_words_stay_whole() -> None:
@@ -300,12 +297,18 @@ def test_matches_are_phrases_and_do_not_overlap(phrases: list[str], text: str) -
         assert match.start >= end
         assert text[match.start : match.end] == " ".join(phrases[match.phrase].split())
         end = match.end
-    assert matcher.find_any(text) == bool(matches)
+    assert {match.phrase for match in matches} <= matcher.occurring(text)
+    assert bool(matches) == bool(matcher.occurring(text))
 
 
 def test_firing_is_a_table_of_texts_and_rules() -> None:
-    fires = firing([RIGHT, WRONG], ["good", "tempting and good", "goods"])
-    assert fires.tolist() == [[True, False], [True, True], [False, False]]
+    rules = [RIGHT, WRONG, Rule("other", phrases=("good", "x")), Rule("other", regex="^goo")]
+    fires = RuleMatcher(rules).fires(["good", "tempting and good", "goods"])
+    assert fires.tolist() == [
+        [True, False, True, True],
+        [True, True, True, False],
+        [False, False, False, True],
+    ]
 
 
 def test_weak_labels_follow_the_accuracy_of_the_rules() -> None:
