@@ -5,7 +5,9 @@ Gururangan et al. 2020, "Don't Stop Pretraining".
 
 from __future__ import annotations
 
+import json
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -44,19 +46,23 @@ class ContinuedPretraining(Method):
         encoder = run.task.encoder()
         done = self._directory / _DONE if self._directory else None
         if done is not None and done.is_file():
+            # A whole run's record is written before its weights.
+            record = json.loads(done.with_suffix(".json").read_text(encoding="utf-8"))
             put_back(encoder, read_weights(done))
-            run.notes.append(self._note())
-            return
-        config = self._inner_config()
-        data = self._texts(config, run)
-        evaluation = _pretrain(config, data, encoder, run)
-        if done is not None:
-            write_weights(changing_weights(encoder), done)
-        run.records["pretraining"] = {
-            "texts": len(data.train),
-            "train_sha256": data.train_sha256,
-            **evaluation,
-        }
+        else:
+            config = self._inner_config()
+            data = self._texts(config, run)
+            record = {
+                "texts": len(data.train),
+                "train_sha256": data.train_sha256,
+                **_pretrain(config, data, encoder, run),
+            }
+            if done is not None:
+                done.with_suffix(".json").write_text(json.dumps(record), encoding="utf-8")
+                half = done.with_suffix(".half")
+                write_weights(changing_weights(encoder), half)
+                half.rename(done)
+        run.records["pretraining"] = record
         run.notes.append(self._note())
 
     def finish(self, run: Run) -> None:
@@ -108,8 +114,6 @@ class ContinuedPretraining(Method):
 
 def _pretrain(config: TrainConfig, data: TaskData, encoder: Any, run: Run) -> dict[str, Any]:
     """Train ``encoder`` in place; returns the figures of its best epoch."""
-    import tempfile
-
     from ml_core.tasks.masked_language_model import MaskedLanguageModel
     from ml_core.training.engine import FineTuner
 
