@@ -20,9 +20,11 @@ from ml_core.data import DataError
 from ml_core.data.rows import read_rows
 from ml_core.evaluation.markdown import render
 from ml_core.evaluation.reports.common import json_value
+from ml_core.hard_negatives import mine_negatives_file
 from ml_core.models import BaseModelError, Predictor
 from ml_core.registry import Artifact, ArtifactError
 from ml_core.tasks import evaluate_artifact, predictor_class
+from ml_core.tasks.tagged_rows import read_sentences
 from ml_core.training import (
     ConfigError,
     Option,
@@ -73,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_evaluate(commands)
     _add_predict(commands)
     _add_select(commands)
+    _add_mine_negatives(commands)
     _add_options(commands)
     _add_serve(commands)
     return parser
@@ -146,6 +149,41 @@ def _add_select(commands: Any) -> None:
         help="how (default %(default)s: uncertain and unlike each other)",
     )
     command.add_argument("--seed", type=int, default=13, metavar="N")
+
+
+def _add_mine_negatives(commands: Any) -> None:
+    command = commands.add_parser(
+        "mine-negatives", help="give pairs of texts hard negatives from a corpus"
+    )
+    command.set_defaults(run=_mine_negatives)
+    command.add_argument(
+        "--data", type=Path, required=True, metavar="FILE", help="rows of anchor and positive"
+    )
+    command.add_argument("--out", type=Path, required=True, metavar="FILE", help="rows to write")
+    command.add_argument(
+        "--corpus", type=Path, metavar="FILE", help="rows of text; unset: the positives of --data"
+    )
+    command.add_argument(
+        "--model",
+        default="packaged",
+        metavar="NAME",
+        help="artefact of text-embedding, or a base, that says what is near (default %(default)s)",
+    )
+    command.add_argument(
+        "--count", type=_positive, default=1, metavar="N", help="negatives of a pair, at most"
+    )
+    command.add_argument(
+        "--depth", type=_positive, default=50, metavar="N", help="nearest texts that are looked at"
+    )
+    command.add_argument(
+        "--margin",
+        type=float,
+        default=0.05,
+        metavar="X",
+        help="how much farther than the positive it must be, in cosines (default %(default)s)",
+    )
+    command.add_argument("--max-length", type=_positive, default=256, metavar="N", help="tokens")
+    command.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
 
 
 def _add_options(commands: Any) -> None:
@@ -285,11 +323,30 @@ def _predict(options: argparse.Namespace) -> int:
     task = artifact.manifest.task
     columns = {"text": options.text_column} if task in _FLAT_TEXTS else {}
     predictor = predictor_class(task).load(artifact, device=options.device)
-    rows = read_rows(options.data, task, columns=columns, require_answer=False)
+    if task == "token-classification":
+        rows = read_sentences(options.data, text_column=options.text_column)
+    else:
+        rows = read_rows(options.data, task, columns=columns, require_answer=False)
     while contents := [row.content for row in islice(rows, _PREDICT_CHUNK)]:
         for content, found in zip(contents, predictor.predict_rows(contents), strict=True):
             _print_json(content | json_value(found))
     sys.stdout.flush()
+    return 0
+
+
+def _mine_negatives(options: argparse.Namespace) -> int:
+    mined = mine_negatives_file(
+        options.data,
+        options.out,
+        corpus=options.corpus,
+        model=options.model,
+        max_length=options.max_length,
+        device=options.device,
+        count=options.count,
+        depth=options.depth,
+        margin=options.margin,
+    )
+    _print_json({"pairs": mined.pairs, "rows": len(mined.rows), "without": mined.without})
     return 0
 
 

@@ -12,9 +12,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ml_core.data.batches import padding_budget_batches
-from ml_core.models.classifier import pad_batch
+from ml_core.models.bases import load_encoder
+from ml_core.models.classifier import pad_batch, select_device
 from ml_core.models.loading import LoadedText, text_of
 from ml_core.models.predictor import token_budget
+from ml_core.models.tokenise import TextEncoder
 from ml_core.registry.artifact import Artifact
 
 
@@ -70,6 +72,19 @@ class EmbeddingPredictor:
     def load(cls, artifact: Artifact | Path | str, *, device: str = "auto") -> Self:
         """See `LoadedText.load`."""
         return cls(LoadedText.load(artifact, device, TextEmbedder))
+
+    @classmethod
+    def from_base(cls, name: str | Path, *, max_length: int = 256, device: str = "auto") -> Self:
+        """A base model as it comes ("packaged", a directory or a hub name) as an embedder.
+
+        Raises BaseModelError, ValueError for a device this machine has not.
+        """
+        where = select_device(device)
+        encoder, tokenizer = load_encoder(name)
+        longest = getattr(encoder.config, "max_position_embeddings", max_length)
+        encode = TextEncoder(tokenizer.backend_tokenizer, max_length=min(max_length, longest))
+        model = TextEmbedder(encoder).to(where).eval()
+        return cls(LoadedText(model, encode, tokenizer.pad_token_id, where))
 
     def embed(
         self,

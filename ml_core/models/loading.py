@@ -18,7 +18,6 @@ from ml_core.registry.artifact import CONFIG, TOKENIZER, Artifact, ArtifactError
 class LoadedText(Generic[TextModel]):
     """An artefact's model on its device, in evaluation mode, and what reads its texts."""
 
-    artifact: Artifact
     model: TextModel
     encode: TextEncoder
     pad_id: int
@@ -45,7 +44,7 @@ class LoadedText(Generic[TextModel]):
         pad_id = getattr(encoder.config, "pad_token_id", None)
         if not isinstance(pad_id, int):
             raise ArtifactError(artifact.path / CONFIG, "there is no pad_token_id")
-        return cls(artifact, model.to(where), encode, pad_id, where)
+        return cls(model.to(where), encode, pad_id, where)
 
 
 def text_of(row: Any, key: str) -> str:

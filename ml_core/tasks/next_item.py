@@ -46,6 +46,10 @@ class NextItem(Task):
             raise ConfigError(
                 f"sequence_heads: {config.sequence_heads} does not divide sequence_width, {config.sequence_width}"
             )
+        if config.method != "full":
+            raise ConfigError(
+                f"method: {config.method} changes the base, which next-item leaves as it is; use full"
+            )
         self._base = BaseText(config)
         self._texts: dict[str, str] = data.extra["items"]
         self._place = {name: place for place, name in enumerate(self._texts)}
