@@ -25,6 +25,7 @@ from ml_core.models import BaseModelError, Predictor
 from ml_core.registry import Artifact, ArtifactError
 from ml_core.tasks import evaluate_artifact, predictor_class
 from ml_core.tasks.tagged_rows import read_sentences
+from ml_core.tasks.tagged_rows import read_sentences
 from ml_core.training import (
     ConfigError,
     Option,
@@ -324,6 +325,9 @@ def _predict(options: argparse.Namespace) -> int:
     columns = {"text": options.text_column} if task in _FLAT_TEXTS else {}
     predictor = predictor_class(task).load(artifact, device=options.device)
     if task == "token-classification":
+        rows = read_sentences(options.data, text_column=options.text_column)
+    else:
+        if task == "token-classification":
         rows = read_sentences(options.data, text_column=options.text_column)
     else:
         rows = read_rows(options.data, task, columns=columns, require_answer=False)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ml_core.data.errors import DataError
-from ml_core.data.rows import Row, read_rows
+from ml_core.data.rows import Row, RowError, read_rows
 from ml_core.data.splits import stratified_split
 from ml_core.knowledge import Gazetteer, read_knowledge
 from ml_core.models.bio import bio_labels, entity_kinds
@@ -18,6 +18,9 @@ from ml_core.training.config import TrainConfig
 TASK = "token-classification"
 # The file of an artefact with the names that its model is told.
 GAZETTEER = "gazetteer.csv"
+_FLAT_FILES = {".csv", ".jsonl", ".ndjson", ".parquet"}
+# The task whose rows are texts and nothing else.
+_TEXTS = "masked-language-model"
 # A corpus of single characters still has a few longer tokens: emoji of several code points, an unsegmented number.
 _LONGER_TOKENS = 0.02
 
@@ -58,6 +61,20 @@ def read_tagged_rows(config: TrainConfig) -> TaskData:
         labels=labels,
         extra=extra,
     )
+
+
+def read_sentences(path: Path, *, text_column: str = "text") -> Iterator[Row]:
+    """The rows of a file that are to be tagged: sentences of tokens, or of a .csv, .jsonl or .parquet file with the
+    column ``text_column`` its texts. Raises DataError."""
+    columns = {"text": text_column}
+    if path.suffix.lower() in _FLAT_FILES:
+        try:
+            next(read_rows(path, _TEXTS, columns=columns))
+        except RowError:
+            pass  # no texts; what is wrong with its tokens is told by the reader of these
+        else:
+            return read_rows(path, _TEXTS, columns=columns)
+    return read_rows(path, TASK, require_answer=False)
 
 
 def check_tags(

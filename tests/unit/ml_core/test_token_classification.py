@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ml_core_helpers import COMMON, WORDS
+from ml_core_helpers import COMMON, WORDS, run_cli
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from ml_core.data import DataError
@@ -326,6 +326,24 @@ def test_evaluation_refuses_a_type_that_the_model_has_not(tagger: Artifact, tmp_
 
     with pytest.raises(DataError, match="'LOC' is unknown to the model, which has: ORG, PER"):
         TokenClassificationPredictor.load(tagger, device="cpu").evaluate(file)
+
+
+def test_the_command_line_evaluates_a_column_file_and_tags_texts(
+    tagger: Artifact, tagger_options: dict[str, object], tmp_path: Path
+) -> None:
+    texts = tmp_path / "texts.jsonl"
+    texts.write_text('{"text": "The record of today"}\n', encoding="utf-8")
+
+    report = run_cli("evaluate", tagger.path, "--data", tagger_options["validation"])
+    predicted = run_cli("predict", tagger.path, "--data", texts)
+
+    assert report.returncode == predicted.returncode == 0, report.stderr + predicted.stderr
+    values = json.loads(report.stdout.splitlines()[-1])
+    assert values["f1"] == pytest.approx(tagger.manifest.metrics["f1"], abs=1e-6)
+    assert values["tokens"]["averages"]["weighted"]["f1"] > 0.9
+    assert values["tokens"]["per_tag"]["B-PER"]["support"] > 0
+    (entity,) = json.loads(predicted.stdout)["entities"]
+    assert (entity["type"], entity["start"], entity["end"]) == ("ORG", 4, 10)
 
 
 def test_case_tells_names_where_the_tokenizer_lowers_it(
