@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         softmax,
         tune_thresholds,
     )
+    from ml_core.evaluation.comparison import compare_labels
     from ml_core.evaluation.curves import (
         auroc,
         average_precision,
@@ -36,7 +37,14 @@ if TYPE_CHECKING:
     )
     from ml_core.evaluation.markdown import render
     from ml_core.evaluation.metrics import Averages, LabelScores, macro_f1
+    from ml_core.evaluation.out_of_scope import (
+        OutOfScopeDetector,
+        OutOfScopeScores,
+        fit_out_of_scope,
+        out_of_scope_scores,
+    )
     from ml_core.evaluation.pairs import pearson, spearman
+    from ml_core.evaluation.perturbations import perturb, perturbation_names
     from ml_core.evaluation.ranking import hit_at, mean_precision, ndcg, recall_at, reciprocal_rank
     from ml_core.evaluation.reports.classification import (
         ClassificationReport,
@@ -59,6 +67,12 @@ if TYPE_CHECKING:
         build_scored_ranking_report,
     )
     from ml_core.evaluation.reports.tagging import TaggingReport, build_tagging_report
+    from ml_core.evaluation.robustness import (
+        PerturbationScores,
+        RobustnessReport,
+        read_paraphrases,
+        robustness_report,
+    )
     from ml_core.evaluation.scoring import evaluate
     from ml_core.evaluation.slices import (
         Slice,
@@ -79,10 +93,14 @@ __all__ = [
     "LabelScores",
     "LanguageModelReport",
     "MultiLabelReport",
+    "OutOfScopeDetector",
+    "OutOfScopeScores",
     "PairsReport",
+    "PerturbationScores",
     "RankingReport",
     "ReliabilityBin",
     "Report",
+    "RobustnessReport",
     "Slice",
     "TaggingReport",
     "TemperatureFit",
@@ -106,10 +124,12 @@ __all__ = [
     "build_tagging_report",
     "chrf",
     "classwise_calibration_error",
+    "compare_labels",
     "distinct_n",
     "entity_spans",
     "evaluate",
     "expected_calibration_error",
+    "fit_out_of_scope",
     "fit_temperature",
     "fpr_at_tpr",
     "hit_at",
@@ -120,14 +140,19 @@ __all__ = [
     "ndcg",
     "negative_log_likelihood",
     "one_versus_rest_auroc",
+    "out_of_scope_scores",
     "paired_bootstrap",
     "pearson",
+    "perturb",
+    "perturbation_names",
     "predicate_column",
+    "read_paraphrases",
     "recall_at",
     "reciprocal_rank",
     "reliability_bins",
     "render",
     "repetition",
+    "robustness_report",
     "slice_scores",
     "softmax",
     "spearman",
@@ -144,10 +169,14 @@ _HOME = {
     "LabelScores": "metrics",
     "LanguageModelReport": "reports.generation",
     "MultiLabelReport": "reports.multi_label",
+    "OutOfScopeDetector": "out_of_scope",
+    "OutOfScopeScores": "out_of_scope",
     "PairsReport": "reports.pairs",
+    "PerturbationScores": "robustness",
     "RankingReport": "reports.ranking",
     "ReliabilityBin": "calibration",
     "Report": "reports.common",
+    "RobustnessReport": "robustness",
     "Slice": "slices",
     "TaggingReport": "reports.tagging",
     "TemperatureFit": "calibration",
@@ -171,10 +200,12 @@ _HOME = {
     "build_tagging_report": "reports.tagging",
     "chrf": "generation",
     "classwise_calibration_error": "calibration",
+    "compare_labels": "comparison",
     "distinct_n": "generation",
     "entity_spans": "tags",
     "evaluate": "scoring",
     "expected_calibration_error": "calibration",
+    "fit_out_of_scope": "out_of_scope",
     "fit_temperature": "calibration",
     "fpr_at_tpr": "curves",
     "hit_at": "ranking",
@@ -185,14 +216,19 @@ _HOME = {
     "ndcg": "ranking",
     "negative_log_likelihood": "calibration",
     "one_versus_rest_auroc": "curves",
+    "out_of_scope_scores": "out_of_scope",
     "paired_bootstrap": "intervals",
     "pearson": "pairs",
+    "perturb": "perturbations",
+    "perturbation_names": "perturbations",
     "predicate_column": "slices",
+    "read_paraphrases": "robustness",
     "recall_at": "ranking",
     "reciprocal_rank": "ranking",
     "reliability_bins": "calibration",
     "render": "markdown",
     "repetition": "generation",
+    "robustness_report": "robustness",
     "slice_scores": "slices",
     "softmax": "calibration",
     "spearman": "pairs",

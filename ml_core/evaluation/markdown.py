@@ -63,6 +63,12 @@ _NUMBERS: dict[str, tuple[tuple[str, str], ...]] = {
         ("empty", "empty texts"),
         ("length_ratio", "length against the references"),
     ),
+    "robustness": (
+        ("accuracy", "accuracy, texts as they are"),
+        ("perturbed_accuracy", "accuracy, mean over perturbations"),
+        ("mean_drop", "mean drop"),
+        ("mean_flip_rate", "mean share of changed answers"),
+    ),
     "language-model": (
         ("log_likelihood", "log-likelihood per token, nats"),
         ("perplexity", "perplexity"),
@@ -95,6 +101,7 @@ def render(report: Mapping[str, Any], level: int = 2) -> str:
         _numbers(report),
         _labels(report, level),
         _tokens(report, level),
+        _perturbations(report, level),
         _slices(report, level),
         _confusions(report, level),
         _errors(report, level),
@@ -218,6 +225,29 @@ def _tokens(report: Mapping[str, Any], level: int) -> list[str]:
         ]
     table = _table(("tag", "precision", "recall", "F1", "tokens"), rows)
     return [*_heading(level, "Tags"), *table]
+
+
+def _perturbations(report: Mapping[str, Any], level: int) -> list[str]:
+    perturbations: Mapping[str, Mapping[str, Any]] = report.get("perturbations") or {}
+    if not perturbations:
+        return []
+    ordered = sorted(perturbations.items(), key=lambda pair: -(pair[1].get("drop") or 0.0))
+    rows = []
+    for name, scores in ordered:
+        interval = scores.get("drop_interval") or {}
+        keys = ("accuracy_before", "accuracy", "drop")
+        span = [interval[end] for end in ("low", "high")] if interval else None
+        rows.append(
+            (
+                cell(name),
+                *(_number(scores.get(key)) for key in keys),
+                _range(span),
+                _number(scores.get("flip_rate")),
+                _number(scores.get("changed")),
+            )
+        )
+    heads = ("perturbation", "before", "after", "drop", "95 % interval", "flips", "texts")
+    return [*_heading(level, "Perturbations"), *_table(heads, rows)]
 
 
 def _slices(report: Mapping[str, Any], level: int) -> list[str]:
