@@ -293,7 +293,7 @@ class ShadowComparison:
 
 def shadow_predictions(deployment: Deployment) -> QuerySet[Prediction]:
     """What the present shadow of a deployment has said since it began, newest first."""
-    if deployment.shadow_since is None:
+    if deployment.shadow_since is None or deployment.shadow_id is None:
         return Prediction.objects.none()
     # Ids are in the order of time, and the index on them is the one that is there.
     first = uuid.UUID(int=int(deployment.shadow_since.timestamp() * 1000) << 80)

@@ -216,7 +216,7 @@ class LimitOutput(serializers.Serializer[Any]):
     key = serializers.CharField()
     title = serializers.CharField()
     unit = serializers.CharField()
-    default = serializers.FloatField()  # type: ignore[assignment]
+    default = serializers.FloatField()
     minimum = serializers.FloatField()
     maximum = serializers.FloatField()
 
