@@ -17,7 +17,8 @@ from ml_core.augmentation.noise import add_typos
 _ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 _HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff]")
 _WORD = re.compile(r"[^\W\d_]{4,}")
-_PUNCTUATION = re.compile(r"(?<!\d)[^\w\s](?!\d)")
+# Marks of a sentence; not those that change what a number is (3.50, -5, 5%, $5).
+_PUNCTUATION = re.compile(r"""[.,;:!?…'"()\[\]，。；：！？、“”‘’（）《》【】](?!\d)""")
 # Characters that people and optical readers confuse because they look alike.
 _LOOK_ALIKE = (
     "未末", "己已巳", "日曰", "人入", "土士", "干千于", "大太犬", "木本术", "天夫", "王玉主", "目且", "自白",
@@ -63,7 +64,7 @@ def perturb(texts: Sequence[str], name: str, *, rate: float = 0.1, seed: int = 1
     changed = []
     for text in texts:
         new = change(text, rate, random.Random(f"{seed}\0{name}\0{text}"))
-        changed.append(new if new.strip() else text)
+        changed.append(new if new.strip() and text.strip() else text)
     return changed
 
 
