@@ -35,11 +35,7 @@ def write_card(manifest: Manifest, report: Report, data: TaskData, notes: Sequen
             if manifest.max_length
             else []
         ),
-        *(
-            [f"- Reads the first {manifest.max_length} tokens of a text"]
-            if manifest.max_length
-            else []
-        ),
+        *([_reading(manifest)] if manifest.max_length else []),
         f"- Trained on {len(data.train):,} rows of `{config['train']}` "
         f"(SHA-256 `{data.train_sha256[:16]}…`)",
         f"- Validated on {report.count:,} rows of "
@@ -63,6 +59,12 @@ def write_card(manifest: Manifest, report: Report, data: TaskData, notes: Sequen
         "",
     ]
     return "\n".join(lines)
+
+
+def _reading(manifest: Manifest) -> str:
+    if manifest.task == "token-classification":
+        return f"- Reads a text of any length, {manifest.max_length} tokens at a time"
+    return f"- Reads the first {manifest.max_length} tokens of a text"
 
 
 def _training_counts(manifest: Manifest, data: TaskData) -> list[str]:

@@ -38,7 +38,8 @@ class DataOptions:
         below=1,
     )
     max_length: int = option(
-        "Tokens of a text that are read, special tokens included; the rest is cut off.",
+        "Tokens of a text that are read, special tokens included; the rest is cut off (of a sentence to be tagged: "
+        "read through further windows of this length).",
         default=256,
         at_least=8,
     )
