@@ -12,11 +12,15 @@ class ModelhubConfig(AppConfig):
 
     def ready(self) -> None:
         """Make the event stream and the pages known."""
+        from django.core import checks
+
+        from rootstock.modelhub.system_checks import artifact_store_check
         from rootstock.realtime.streams import register as register_stream
         from rootstock.tenancy.permissions import Permission
         from rootstock.web import overview
         from rootstock.web.navigation import Action, Area, Item, register, register_action
 
+        checks.register(artifact_store_check)
         register_stream("models", permission=Permission.MODELS_READ)
         read = Permission.MODELS_READ
         register(

@@ -17,6 +17,7 @@ from ml_core.registry import Artifact
 from rootstock.modelhub import inference, services, storage
 from rootstock.modelhub.errors import ModelhubError, PromotionRefused
 from rootstock.modelhub.models import ModelVersion
+from rootstock.modelhub.system_checks import artifact_store_check
 from rootstock.tenancy.models import Organisation
 
 NAME = "finance.sentiment"
@@ -133,6 +134,8 @@ def test_a_store_that_cannot_be_used_says_what_is_missing(
         raise ImportError("Install s3fs to access S3")
 
     monkeypatch.setattr("fsspec.core.url_to_fs", missing)
+    (error,) = artifact_store_check()
+    assert "pip install s3fs" in str(error.msg)
     with pytest.raises(ModelhubError, match="pip install s3fs"):
         services.version_register(name=NAME, artifact_path=place_artifact(), actor=ACTOR)
     assert not ModelVersion.objects.exists()
