@@ -13,7 +13,7 @@ from ml_core.evaluation.intervals import Interval, bootstrap_sums, bootstrap_wei
 from ml_core.evaluation.reports.common import WORST_ERRORS, Report, aligned, shown
 from ml_core.evaluation.slices import slice_scores
 
-_WEIGHTED_RESAMPLES = 500
+_WEIGHTED_RESAMPLES = 300
 
 
 @dataclass(frozen=True)
