@@ -19,7 +19,12 @@ from rootstock.common.actors import Actor
 from rootstock.modelhub.models import ModelVersion, Split, TrainingPoint, TrainingRun
 from rootstock.modelhub.services.training import run_ended, run_progressed, run_started
 from rootstock.modelhub.services.versions import version_register
-from rootstock.modelhub.storage import absolute_path, relative_path
+from rootstock.modelhub.storage import (
+    StorageProblem,
+    absolute_path,
+    local_artifact,
+    relative_path,
+)
 from rootstock.modelhub.training_process import TrainingFailed, log_tail, run_command
 from rootstock.tenancy.scope import organisation_scope
 
@@ -254,7 +259,10 @@ def _train(run: TrainingRun, follower: _Follower) -> tuple[str, int]:
         "out": str(target),
     }
     if run.parent is not None:
-        config["base"] = str(absolute_path(run.parent.artifact_path))
+        try:
+            config["base"] = str(local_artifact(run.parent.artifact_path, run.parent.digest))
+        except StorageProblem as error:
+            raise TrainingFailed("artifact", str(error)) from error
     source = follower.directory / "config.yaml"
     # JSON is YAML; a name with a colon needs no quoting rules then.
     source.write_text(json.dumps(config, ensure_ascii=False), encoding="utf-8")
