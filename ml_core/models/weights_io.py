@@ -71,9 +71,7 @@ def load_weights(model: Any, artifact: Artifact, *, encoder_prefix: str = "") ->
     record = manifest.options.get("efficient")
     if isinstance(record, dict) and not record.get("merged"):
         try:
-            # What is drawn here is overwritten; the caller's random numbers are left alone.
-            with torch.random.fork_rng(devices=[]):
-                attach(model, inner_model(model), record)
+            attach(model, inner_model(model), record)
         except (ValueError, KeyError, TypeError) as error:
             raise ArtifactError(artifact.path, f"its adapter cannot be rebuilt: {error}") from error
     try:

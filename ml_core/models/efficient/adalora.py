@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from peft import AdaLoraConfig, AdaLoraModel
 from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
 
 from ml_core.models.efficient.layers import chosen_layers
 
@@ -23,7 +24,8 @@ _ORTHOGONALITY = 0.5
 def attach(encoder: Any, record: Mapping[str, Any], *, total_steps: int = 3) -> AdaLoraModel:
     """Keys of ``record`` as for LoRA; begins with rank ⌈1.5 r⌉ everywhere. ``total_steps`` matters only for training:
     nothing is dropped in the first tenth, everything that will be is dropped four tenths before the end."""
-    targets = record.get("targets")
+    given = record.get("targets")
+    targets = chosen_layers(encoder, tuple(given) if given else None)
     rank = int(record["rank"])
     config = AdaLoraConfig(
         init_r=rank + (rank + 1) // 2,
@@ -35,7 +37,8 @@ def attach(encoder: Any, record: Mapping[str, Any], *, total_steps: int = 3) -> 
         deltaT=max(1, total_steps // 100),
         total_step=total_steps,
         orth_reg_weight=_ORTHOGONALITY,
-        target_modules=chosen_layers(encoder, tuple(targets) if targets else None),
+        target_modules=targets,
+        fan_in_fan_out=isinstance(encoder.get_submodule(targets[0]), Conv1D),
     )
     return AdaLoraModel(encoder, config, _NAME)  # type: ignore[no-untyped-call]
 

@@ -8,6 +8,7 @@ from typing import Any
 from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
+from transformers.pytorch_utils import Conv1D
 
 from ml_core.models.efficient.layers import chosen_layers
 
@@ -15,13 +16,15 @@ from ml_core.models.efficient.layers import chosen_layers
 def attach(encoder: Any, record: Mapping[str, Any]) -> None:
     """Keys of ``record``: ``rank``, ``alpha``, ``dropout``, ``rank_stabilised``, ``targets`` (full names; None: all
     linear layers)."""
-    targets = record.get("targets")
+    given = record.get("targets")
+    targets = chosen_layers(encoder, tuple(given) if given else None)
     config = LoraConfig(
         r=int(record["rank"]),
         lora_alpha=record["alpha"],
         lora_dropout=float(record["dropout"]),
         use_rslora=bool(record["rank_stabilised"]),
-        target_modules=chosen_layers(encoder, tuple(targets) if targets else None),
+        target_modules=targets,
+        fan_in_fan_out=isinstance(encoder.get_submodule(targets[0]), Conv1D),
     )
     inject_adapter_in_model(config, encoder)
 

@@ -32,7 +32,6 @@ class Prefix(nn.Module):
 
 def attach(encoder: Any, record: Mapping[str, Any]) -> None:
     """Key of ``record``: ``length``."""
-    before = encoder.config._attn_implementation
     try:
         encoder.set_attn_implementation(_ATTENTION)
     except (ValueError, AttributeError) as error:
@@ -40,7 +39,6 @@ def attach(encoder: Any, record: Mapping[str, Any]) -> None:
     length = int(record["length"])
     seen = _keys_and_values(encoder, length)
     if not seen:
-        encoder.set_attn_implementation(before)
         raise _no_place(encoder)
     for attention, (key, value) in seen.items():
         attention.add_module("prefix", Prefix(_fitted(key, length), _fitted(value, length)))
@@ -139,6 +137,6 @@ def _fitted(states: Tensor, length: int) -> Tensor:
 
 def _no_place(encoder: Any) -> CannotAttach:
     return CannotAttach(
-        f"method: prefix cannot reach the attention of {type(encoder).__name__} ({encoder.config.model_type}); "
+        f"method: prefix cannot reach the attention of {type(encoder).__name__}; "
         "lora, adalora, adapter and head work on it, and prompt where it reads tokens"
     )

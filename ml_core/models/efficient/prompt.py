@@ -56,7 +56,6 @@ def _put_before(
     if arguments:
         keywords["input_ids"], arguments = arguments[0], arguments[1:]
     ids, embedded = keywords.get("input_ids"), keywords.get("inputs_embeds")
-    given = ids if embedded is None else embedded
     length = len(body.prompt.vectors)
     past = keywords.get("past_key_values")
     begun = past is not None and past.get_seq_length() > 0
