@@ -24,7 +24,7 @@ _SHARED = 4
 # do not part a word.
 _WORD = re.compile(
     r"""
-    https?://\S+ | www\.\S+ | [\w.+-]+@[\w-]+(?:\.[\w-]+)+
+    https?://\S+ | www\.\S+ | [\w.+-]{1,64}@[\w-]+(?:\.[\w-]+)+
     | [@\#$][^\W\d_]\w*
     | (?:[^\W\d_]\.){2,}
     | ['’](?:s|m|d|re|ve|ll)\b

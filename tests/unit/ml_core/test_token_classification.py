@@ -108,6 +108,10 @@ def test_no_character_of_a_text_is_lost() -> None:
             assert joined == "".join(text.split())
 
 
+def test_a_text_of_one_sign_takes_linear_time() -> None:
+    assert len(split_words("+" * 200_000)) == 200_000
+
+
 # Windows
 
 
