@@ -63,12 +63,16 @@ class NextItemModel(nn.Module):
         self.text_mean = nn.Parameter(torch.zeros(size), requires_grad=False)
         self.text_whitening = nn.Parameter(torch.eye(size), requires_grad=False)
         self.item_texts = nn.Parameter(torch.zeros(shape.items, size), requires_grad=False)
-        self.adaptor: nn.Module = nn.Linear(size, width)
+        self.adaptor = nn.Sequential(nn.Linear(size, width))
         if shape.item_adaptor == "mlp":
-            self.adaptor = nn.Sequential(nn.Linear(size, width), nn.GELU(), nn.Linear(width, width))
+            self.adaptor.extend([nn.GELU(), nn.Linear(width, width)])
+        for part in self.adaptor:
+            if isinstance(part, nn.Linear):
+                nn.init.normal_(part.weight, std=0.02)
+                nn.init.zeros_(part.bias)
         # A vector of its own that begins at zero: an item never met in training stays what its text says.
-        self.item_vectors = nn.Parameter(
-            torch.zeros(shape.items if shape.item_ids == "added" else 0, width)
+        self.item_vectors: nn.Parameter | None = (
+            nn.Parameter(torch.zeros(shape.items, width)) if shape.item_ids == "added" else None
         )
         self.positions = nn.Embedding(shape.sequence_length, width)
         nn.init.normal_(self.positions.weight, std=0.02)
@@ -106,7 +110,7 @@ class NextItemModel(nn.Module):
     def item_table(self, new_texts: Tensor | None = None) -> Tensor:
         """The vectors (items, width) of all items, and behind them those of new ones with whitened ``new_texts``."""
         table: Tensor = self.adaptor(self.item_texts)
-        if len(self.item_vectors):
+        if self.item_vectors is not None:
             table = table + self.item_vectors
         if new_texts is not None:
             table = torch.cat([table, self.adaptor(new_texts)])

@@ -102,6 +102,17 @@ def test_explicit_negatives_are_learned_from(
     assert artifact.manifest.options["embedding_sizes"] == [32, 16, 8, 4]
 
 
+def test_a_low_rank_model_finds_its_base_again(options: dict[str, Any], tmp_path: Path) -> None:
+    from ml_core.tasks.text_embedding import evaluate_artifact
+
+    data = write_jsonl(tmp_path / "rows.jsonl", pair_rows(18, seed=5))
+    values = options | {"validation": data, "method": "lora", "epochs": 1}
+    artifact = train(TrainConfig(**values, out=tmp_path / "model"))
+    assert artifact.manifest.adapter_only
+    report = evaluate_artifact(artifact.path, data, "cpu").to_dict()
+    assert report["ndcg_at_10"] == pytest.approx(artifact.manifest.metrics["ndcg_at_10"], abs=1e-3)
+
+
 def test_scored_pairs_are_put_in_order(options: dict[str, Any], tmp_path: Path) -> None:
     rows = write_jsonl(tmp_path / "rows.jsonl", scored_rows(300))
     values = options | {"train": rows, "epochs": 5}
