@@ -28,6 +28,7 @@ from ml_core.training.config import ConfigError, TrainConfig
 # Below so many items the next one is told from all the others, from here on from some drawn at random.
 SAMPLED_FROM = 50_000
 _ROWS_AT_ONCE = 128
+_HISTORIES = (("1-2", 2), ("3-5", 5), ("6-10", 10), ("11-20", 20), ("21-50", 50))
 
 
 class NextItem(Task):
@@ -202,5 +203,11 @@ def sequences_report(
         [[each[-1]] for each in sequences],
         queries=[" → ".join(each[-6:-1]) for each in sequences],
         lines=[row.line for row in rows],
+        columns={"history": [_history(len(each) - 1) for each in sequences]},
     )
     return replace(report, candidates=float(len(items)))
+
+
+def _history(length: int) -> str:
+    """The bucket of so many items before the last."""
+    return next((name for name, most in _HISTORIES if length <= most), "51+")

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from ml_core.evaluation.reports.ranking import RankingReport, build_ranking_report
+from ml_core.evaluation.slices import length_column
 
 # Of longer lists only the beginning is looked at: no figure needs more.
 RANKED = 100
@@ -55,5 +56,6 @@ def retrieval_report(
         [[names[place] for place in places] for places in relevant],
         queries=queries,
         lines=lines,
+        columns={"length": length_column(queries)},
     )
     return replace(report, candidates=float(len(names)))

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from ml_core.data.rows import Row
 from ml_core.evaluation.reports.pairs import build_pairs_report
+from ml_core.evaluation.slices import length_column
 from ml_core.models.classifier import save_text_model
 from ml_core.models.embedding import EmbeddingPredictor, TextEmbedder, embed_token_ids
 from ml_core.registry.artifact import Artifact
@@ -213,10 +214,16 @@ def pairs_evaluation(rows: Sequence[Row], embed: Embed, temperature: float) -> E
 
 def _scored_evaluation(rows: Sequence[Row], embed: Embed) -> Evaluation:
     texts = [(row.content["anchor"], row.content["positive"]) for row in rows]
-    first, second = (embed([pair[side] for pair in texts]) for side in (0, 1))
-    cosines = (first * second).sum(1)
+    anchors, positives = (embed([pair[side] for pair in texts]) for side in (0, 1))
+    cosines = (anchors * positives).sum(1)
     scores = np.array([row.content["score"] for row in rows])
-    report = build_pairs_report(cosines, scores, texts=texts, lines=[row.line for row in rows])
+    report = build_pairs_report(
+        cosines,
+        scores,
+        texts=texts,
+        lines=[row.line for row in rows],
+        columns={"length": length_column([f"{first} {second}" for first, second in texts])},
+    )
     return Evaluation(report, float(np.square(cosines - scores).mean()))
 
 
