@@ -15,17 +15,42 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from rootstock.common.problems import Problem
-from rootstock.modelhub import selectors, services
-from rootstock.modelhub.api.datasets import import_upload
-from rootstock.modelhub.forms import DatasetForm, ImportForm, TrainForm, show_problem
-from rootstock.modelhub.models import Dataset, DatasetExample
+from rootstock.modelhub import data_selectors, selectors, services
+from rootstock.modelhub.data_forms import DatasetForm, ImportForm, NewDatasetForm
+from rootstock.modelhub.forms import TrainForm, show_problem
+from rootstock.modelhub.models import Dataset, DatasetExample, DatasetImport, Task
+from rootstock.modelhub.services.annotation import UNASKABLE
+from rootstock.modelhub.services.examples import answer_of, answer_text
+from rootstock.modelhub.services.exports import export_formats
+from rootstock.modelhub.services.imports import (
+    column_names,
+    import_report,
+    import_run,
+    import_stage,
+    import_start,
+)
 from rootstock.tenancy.pages import requires
 from rootstock.tenancy.permissions import Permission
 from rootstock.tenancy.requests import PageRequest
 
 PAGE = 50
 EXAMPLES_PAGE = 25
+# Smaller files are read while the page waits, larger ones in the background.
+INLINE_BYTES = 4 * 2**20
+MAX_BYTES = 2 * 2**30
+IMPORTS_SHOWN = 10
 _FIELDS = ("name", "description", "language")
+# Tasks whose answer is written into one field.
+_EDITABLE = frozenset(
+    {
+        Task.TEXT_CLASSIFICATION,
+        Task.MULTI_LABEL_CLASSIFICATION,
+        Task.IMAGE_CLASSIFICATION,
+        Task.RERANKING,
+        Task.TEXT_EMBEDDING,
+        Task.TEXT_GENERATION,
+    }
+)
 
 
 def dataset_or_404(dataset_id: uuid.UUID) -> Dataset:
@@ -50,7 +75,7 @@ def datasets(request: PageRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def dataset_new(request: PageRequest) -> HttpResponse:
     """Make a data set."""
-    form = DatasetForm(request.POST or None)
+    form = NewDatasetForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
             with transaction.atomic():
@@ -109,16 +134,27 @@ def dataset(request: PageRequest, dataset_id: uuid.UUID) -> HttpResponse:
         wanted = None
     examples = selectors.example_list(current, search=search, label=wanted)
     total = sum(distribution.values())
+    by_answer = data_selectors.answer_distribution(current)
+    shown = by_answer or (distribution if any(distribution) else {})
+    page = Paginator(examples, EXAMPLES_PAGE).get_page(request.GET.get("page"))
+    for row in page:
+        shown_example(row, current)
     context = {
         "dataset": current,
         "total": total,
-        "labelled": total - distribution.get("", 0),
-        "labels": [label for label in distribution if label],
+        "labelled": current.examples.filter(labelled=True).count(),
+        "labels": [label for label in shown if label],
         "distribution": [
             {"label": label, "count": count, "share": count / total}
-            for label, count in distribution.items()
+            for label, count in shown.items()
         ],
-        "page": Paginator(examples, EXAMPLES_PAGE).get_page(request.GET.get("page")),
+        "filterable": not by_answer,
+        "page": page,
+        "formats": export_formats(current.task),
+        "items": current.items.count() if current.task == Task.NEXT_ITEM else 0,
+        "askable": current.task not in UNASKABLE,
+        "sources": data_selectors.source_list(current, request.granted),
+        "imports": DatasetImport.objects.filter(dataset=current).order_by("-id")[:IMPORTS_SHOWN],
         "search": search,
         "wanted": wanted,
         "filtered": bool(search) or wanted is not None,
@@ -148,6 +184,7 @@ def example_label(
         context["error"] = str(problem.detail)
     else:
         context |= {"example": example, "changed_from": before if before != example.label else None}
+    shown_example(example, current)
     return render(request, "modelhub/_example.html", context)
 
 
@@ -159,10 +196,29 @@ def example(request: PageRequest, dataset_id: uuid.UUID, example_id: uuid.UUID) 
     found = DatasetExample.objects.filter(pk=example_id, dataset=current).first()
     if found is None:
         raise Http404(_("There is no such example."))
+    shown_example(found, current)
+    task = current.task
+    history = [
+        {
+            "change": change,
+            "before": answer_text(task, change.before, found.content) or change.from_label,
+            "after": answer_text(task, change.after, found.content) or change.to_label,
+        }
+        for change in found.label_changes.order_by("-created_at", "-id")
+    ]
+    kinds = list(data_selectors.answer_distribution(current)) if "tokens" in found.content else []
     context = {
         "dataset": current,
         "example": found,
-        "history": found.label_changes.order_by("-created_at", "-id"),
+        "parts": _parts(found),
+        "answer_name": _("Label") if task != Task.TEXT_GENERATION else _("Response"),
+        "long_answer": task == Task.TEXT_GENERATION,
+        "tagger": {
+            "tokens": found.content.get("tokens", []),
+            "tags": found.content.get("tags", []),
+            "kinds": kinds,
+        },
+        "history": history,
         "may_write": Permission.MODELS_WRITE in request.granted,
     }
     return render(request, "modelhub/example.html", context)
@@ -187,28 +243,70 @@ def example_delete(
 def dataset_import(request: PageRequest, dataset_id: uuid.UUID) -> HttpResponse:
     """Import a file; the answer names every row that was left out."""
     current = dataset_or_404(dataset_id)
-    form = ImportForm(request.POST or None, request.FILES or None)
-    report: services.ImportReport | None = None
+    form = ImportForm(current, request.POST or None, request.FILES or None)
     if request.method == "POST" and form.is_valid():
-        options = form.cleaned_data
         try:
             with transaction.atomic():
-                report = import_upload(current, options.pop("file"), actor=request.actor, **options)
+                started = _import(request, current, form.cleaned_data)
         except Problem as problem:
             show_problem(form, problem)
         else:
+            if started.finished_at is None:
+                return redirect("modelhub:import-report", started.pk)
+            report = import_report(started)
             added = ngettext(
                 "%(count)s example added.", "%(count)s examples added.", report.added
             ) % {"count": f"{report.added:,}"}
             if not report.problem_count and not report.conflicts:
                 messages.success(request, added)
                 return redirect("modelhub:dataset", current.pk)
-            return render(
-                request,
-                "modelhub/import.html",
-                {"dataset": current, "form": form, "report": report},
-            )
+            context = {"dataset": current, "form": form, "report": report, "started": started}
+            return render(request, "modelhub/import.html", context)
     return _form_page(request, "modelhub/import.html", form, dataset=current)
+
+
+def _import(request: PageRequest, dataset: Dataset, options: dict[str, Any]) -> DatasetImport:
+    """Import an uploaded file: a small one now, a large one by a worker."""
+    upload = options["file"]
+    if (upload.size or 0) > MAX_BYTES:
+        raise Problem(413, "too-large", _("A file of at most 2 GB can be uploaded."))
+    background = (upload.size or 0) > INLINE_BYTES
+    text, label = options.get("text_column", "text"), options.get("label_column", "label")
+    started = import_start(
+        dataset=dataset,
+        actor=request.actor,
+        file_name=upload.name or "",
+        kind=options.get("kind") or DatasetImport.Kind.ROWS,
+        columns=column_names(dataset.task, text, label),
+        staged=import_stage(upload.chunks(), upload.name or ""),
+        in_background=background,
+    )
+    if not background:
+        import_run(started, actor=request.actor)
+    return started
+
+
+def shown_example(example: DatasetExample, dataset: Dataset) -> None:
+    """What the pages say of its answer, and whether one field is enough to change it."""
+    answer = answer_of(dataset.task, example.content)
+    words = answer_text(dataset.task, answer, example.content)
+    if answer.get("labels") == []:
+        words = "|"  # none of them; an empty field would take the answer away
+    editable = dataset.task in _EDITABLE and "messages" not in example.content
+    example.shown = words  # type: ignore[attr-defined]
+    example.editable = editable  # type: ignore[attr-defined]
+
+
+def _parts(example: DatasetExample) -> list[tuple[str, str]]:
+    """The content key by key, without the answer."""
+    if "messages" in example.content:
+        return [(turn["role"], turn["content"]) for turn in example.content["messages"]]
+    answer = answer_of(example.dataset.task, example.content)
+    return [
+        (name, " → ".join(value) if isinstance(value, list) else str(value))
+        for name, value in example.content.items()
+        if name not in answer
+    ]
 
 
 @requires(Permission.MODELS_WRITE)
