@@ -121,8 +121,10 @@ def test_the_worst_slice_is_named(register: Register) -> None:
     assert "“neutral”: F1 30.0 % on 60 examples" in found["detail"]
     assert found["evidence"]["left_out"] == 1
     report["per_label"] = {"negative": {"f1": 0.9, "support": 200}}  # type: ignore[dict-item]
-    report["slices"] = {"long texts": {"accuracy": 0.4, "count": 50}}  # type: ignore[assignment]
-    assert "long texts" in verdicts(register(report))["worst-slice"]["detail"]
+    report["slices"] = [  # type: ignore[assignment]
+        {"column": "length", "value": "1-20", "metric": "accuracy", "score": 0.4, "count": 50}
+    ]
+    assert "“length 1-20”" in verdicts(register(report))["worst-slice"]["detail"]
 
 
 def test_quality_says_when_chance_may_explain_the_difference(register: Register) -> None:
@@ -150,6 +152,16 @@ def test_quality_says_when_chance_may_explain_the_difference(register: Register)
         )
     )["quality"]
     assert (far["verdict"], far["evidence"]["intervals_overlap"]) == ("failed", False)
+
+
+def test_figures_of_another_scale_are_compared_in_points(register: Register) -> None:
+    snapshot = make_snapshot(count=60)
+    report = {"headline": "chrf", "chrf": 41.0, "intervals": {"chrf": [39.0, 43.0]}}
+    services.version_promote(version=register(report, snapshot=snapshot), actor=ACTOR)
+    found = verdicts(register(report | {"chrf": 38.5}, snapshot=snapshot))["quality"]
+    assert found["verdict"] == "failed"
+    assert found["evidence"]["points"] == pytest.approx(-2.5)
+    assert "chrF 38.5 % against 41.0 %" in found["detail"]
 
 
 def test_the_deployed_version_is_compared_on_the_candidates_snapshot(register: Register) -> None:

@@ -10,7 +10,15 @@ from rootstock.modelhub.models import Split
 
 # What a report compares by when it does not say.
 _MAIN = ("macro_f1", "accuracy")
-_NAMES = {"macro_f1": "Macro F1", "accuracy": "Accuracy"}
+_NAMES = {
+    "macro_f1": "Macro F1",
+    "micro_f1": "Micro F1",
+    "accuracy": "Accuracy",
+    "f1": "F1",
+    "chrf": "chrF",
+}
+# Reports give these from 0 to 100; here every share is from 0 to 1.
+_OF_HUNDRED = frozenset({"chrf", "bleu"})
 
 
 @dataclass(frozen=True)
@@ -40,8 +48,13 @@ def figure(report: Report, key: str | None = None) -> Figure | None:
         value = number(report, name) if name else None
         if name and value is not None:
             low, high = _interval(report, name)
-            return Figure(name, value, low, high)
+            return Figure(name, share(name, value), low, high)
     return None
+
+
+def share(key: str, value: float) -> float:
+    """A number of a report on the scale from 0 to 1, if it has one."""
+    return value / 100 if key in _OF_HUNDRED else value
 
 
 def number(report: Report, key: str) -> float | None:
@@ -81,7 +94,7 @@ def needs_own(candidate: Candidate) -> list[Need]:
 def _interval(report: Report, key: str) -> tuple[float | None, float | None]:
     found: Any = report.get("intervals", {}).get(key)
     if isinstance(found, list | tuple) and len(found) == 2:
-        return float(found[0]), float(found[1])
+        return share(key, float(found[0])), share(key, float(found[1]))
     found = report.get(f"{key}_interval")
     if isinstance(found, dict) and {"low", "high"} <= found.keys():
         return float(found["low"]), float(found["high"])

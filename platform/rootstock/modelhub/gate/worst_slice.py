@@ -17,7 +17,7 @@ from rootstock.modelhub.gate.base import (
     Outcome,
     Report,
 )
-from rootstock.modelhub.gate.figures import needs_own, number, own_report, written
+from rootstock.modelhub.gate.figures import needs_own, number, own_report, share, written
 
 LEAST = Limit("smallest_figure", gettext_noop("Smallest figure of a slice"), "", 0.5, 0.0, 1.0)
 EXAMPLES = Limit(
@@ -67,19 +67,11 @@ def judge(candidate: Candidate, limits: Limits, figures: Figures) -> Finding:
 
 def _slices(report: Report) -> Iterator[dict[str, Any]]:
     """The slices of a report, and its labels, as {"slice", "metric", "value", "count"}."""
-    named = report.get("slices") or {}
-    rows = (
-        named.items()
-        if isinstance(named, dict)
-        else ((row.get("slice") or row.get("name"), row) for row in named)
-    )
-    headline = report.get("headline")
-    for name, row in rows:
-        for metric in filter(None, (headline, "macro_f1", "accuracy")):
-            value = number(row, metric)
-            if value is not None:
-                yield _slice(str(name), metric, value, row.get("count"))
-                break
+    for row in report.get("slices") or []:
+        value = number(row, "score")
+        if value is not None:
+            name = f"{row['column']} {row['value']}"
+            yield _slice(name, row["metric"], share(row["metric"], value), row["count"])
     for label, row in (report.get("per_label") or {}).items():
         value = number(row, "f1")
         if value is not None:
