@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import torch
 
 from ml_core.data.batches import padding_budget_batches
 from ml_core.models.bases import BaseModelError, explain, quiet_transformers, resolve_base
+from ml_core.models.weights_io import load_weights, save_weights
 from ml_core.registry.artifact import CONFIG, WEIGHTS, Artifact, ArtifactError
 
 PAD, END = "<|pad|>", "<|end|>"
@@ -29,19 +31,13 @@ def load_generator(name: str | Path, *, random_weights: bool = False) -> tuple[A
 
     Only safetensors weights are read and no code of the model's repository is run. Raises BaseModelError.
     """
-    from transformers import (
-        AutoConfig,
-        AutoModelForCausalLM,
-        AutoModelForMaskedLM,
-        AutoModelForSeq2SeqLM,
-        AutoTokenizer,
-    )
+    from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer
 
     quiet_transformers()
     source = resolve_base(name)
     try:
         config = AutoConfig.from_pretrained(source, trust_remote_code=False)
-        kind: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+        kind = _kind(config)
         # BERT and its kin have a causal class as well, but what was pretrained cannot write.
         only_reads = type(config) in AutoModelForMaskedLM._model_mapping and not getattr(
             config, "is_decoder", False
@@ -210,18 +206,41 @@ def write_replies(
     return replies
 
 
+def save_generator(model: Any, tokenizer: Any, directory: Path) -> None:
+    """Write weights, configuration, how it writes, and tokenizer; transformers reads them too. Of a model that a
+    parameter-efficient method trained only what was trained is written, see `ml_core.models.weights_io`."""
+    save_weights(model, directory / WEIGHTS)
+    config = model.config.to_dict() | {"architectures": [type(model).__name__]}
+    # Where the base was found is a path of the machine that trained it.
+    config.pop("_name_or_path", None)
+    text = json.dumps(config, indent=2, sort_keys=True) + "\n"
+    (directory / CONFIG).write_text(text, encoding="utf-8")
+    model.generation_config.save_pretrained(directory)
+    tokenizer.save_pretrained(directory)
+
+
 def open_generator(artifact: Artifact) -> tuple[Any, Any]:
     """The model (evaluation mode) and tokenizer of an artefact.
 
-    Raises ArtifactError naming the file: weights that do not fit the configuration, or are not finite.
+    Raises ArtifactError naming the file: weights that do not fit the configuration, are not finite, or whose base is
+    not to be had.
     """
+    from transformers import AutoConfig, AutoTokenizer, GenerationConfig
+
+    quiet_transformers()
+    path = artifact.path
     try:
-        model, tokenizer = load_generator(artifact.path)
-    except BaseModelError as error:
-        raise ArtifactError(artifact.path / CONFIG, f"cannot be used: {error}") from error
-    for name, tensor in model.state_dict().items():
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise ArtifactError(
-                artifact.path / WEIGHTS, f"weight {name!r} is not finite (NaN or infinity)"
-            )
+        config = AutoConfig.from_pretrained(path, trust_remote_code=False)
+        model = _kind(config).from_config(config, trust_remote_code=False)
+        model.generation_config = GenerationConfig.from_pretrained(path)
+        tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ArtifactError(path / CONFIG, f"cannot be used: {error}") from error
+    load_weights(model, artifact)
     return model.eval(), tokenizer
+
+
+def _kind(config: Any) -> Any:
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
+
+    return AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM

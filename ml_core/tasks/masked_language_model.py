@@ -116,9 +116,8 @@ class MaskedLanguageModelPredictor:
         """``{"guesses": [[{"token", "probability"}..]..]}``: the likeliest tokens for each mask token of ``text``."""
         return [{"guesses": self._guesses(str(row["text"]))} for row in rows]
 
-    def evaluate(self, data: Path | str) -> LanguageModelReport:
-        """How well hidden words of the texts of a file are guessed. Raises DataError."""
-        texts = [row.content["text"] for row in read_text_rows(Path(data))]
+    def judge(self, texts: Sequence[str]) -> LanguageModelReport:
+        """How well hidden words of ``texts`` are guessed."""
         with torch.no_grad():
             features = self._masking.features(texts)
             return _judge(self._model, self._masking, features, self._device, lambda: None)
@@ -139,6 +138,16 @@ class MaskedLanguageModelPredictor:
             ]
             for tokens, values in zip(best.indices.tolist(), best.values.tolist(), strict=True)
         ]
+
+
+def evaluate_artifact(
+    artifact: Artifact | Path | str, data: Path | str, device: str = "auto", *, text: str = "text"
+) -> LanguageModelReport:
+    """Score a saved masked language model on a file of texts. Raises DataError for the data, ArtifactError for the
+    artefact."""
+    rows = read_text_rows(Path(data), text)
+    predictor = MaskedLanguageModelPredictor.load(artifact, device=device)
+    return predictor.judge([row.content["text"] for row in rows])
 
 
 class _Masking:

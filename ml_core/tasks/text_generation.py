@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from ml_core.data.rows import read_rows, row_messages
+from ml_core.data.rows import Row, read_rows, row_messages
 from ml_core.evaluation.reports.generation import GenerationReport
 from ml_core.models.bases import PACKAGED
 from ml_core.models.classifier import select_device
@@ -21,6 +21,7 @@ from ml_core.models.generators import (
     build_generator,
     load_generator,
     open_generator,
+    save_generator,
     train_tokenizer,
 )
 from ml_core.models.tokenise import readable_languages
@@ -99,9 +100,7 @@ class TextGeneration(Task):
         return Evaluation(report, -report.log_likelihood)
 
     def save(self, directory: Path) -> None:
-        # One file whatever the size: an artefact has one file of weights.
-        self.model.save_pretrained(directory, max_shard_size="1000GB")
-        self.tokenizer.save_pretrained(directory)
+        save_generator(self.model, self.tokenizer, directory)
 
     def default_learning_rate(self) -> float:
         """From random weights 1e-3 · 256 / hidden size, within 1e-4 and 1e-3; for T5 3e-4; else
@@ -198,11 +197,19 @@ class TextGenerationPredictor:
         written = self._replies.write(self._model, [row_messages(row) for row in rows])
         return [{"response": text} for text in written]
 
-    def evaluate(self, data: Path | str) -> GenerationReport:
-        """Compare with the replies of a file, as training does with its validation part. Raises DataError."""
-        rows = list(read_rows(data, "text-generation"))
+    def judge(self, rows: Sequence[Row]) -> GenerationReport:
+        """Compare with the replies of ``rows``, as training does with its validation part."""
         with torch.no_grad():
             return self._replies.judge(self._model, rows, self._device)
+
+
+def evaluate_artifact(
+    artifact: Artifact | Path | str, data: Path | str, device: str = "auto"
+) -> GenerationReport:
+    """Score a saved generator on a file of conversations. Raises DataError for the data, ArtifactError for the
+    artefact."""
+    rows = list(read_rows(data, "text-generation"))
+    return TextGenerationPredictor.load(artifact, device=device).judge(rows)
 
 
 def _new_generator(config: TrainConfig, data: TaskData) -> tuple[Any, Any]:

@@ -64,7 +64,9 @@ def options(chats: Path, out: Path, **changes: object) -> TrainConfig:
 
 @pytest.fixture(scope="module")
 def decoder(chats: Path, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    return train(options(chats, tmp_path_factory.mktemp("models") / "decoder", packing=True))
+    return train(
+        options(chats, tmp_path_factory.mktemp("models") / "decoder", packing=True, batch_size=2)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -104,9 +106,9 @@ def test_it_learns_to_reply_and_says_so(kind: str, request: pytest.FixtureReques
 
 
 def test_a_saved_model_is_judged_as_it_was_in_training(decoder: Artifact, chats: Path) -> None:
-    from ml_core.tasks.text_generation import TextGenerationPredictor
+    from ml_core.tasks import evaluate_artifact
 
-    report = TextGenerationPredictor.load(decoder, device="cpu").evaluate(chats)
+    report = evaluate_artifact(decoder, chats, device="cpu")
     assert report.count == 12
     assert report.chrf > 80
     assert report.log_likelihood == pytest.approx(
@@ -196,7 +198,9 @@ def test_accumulated_batches_have_the_gradient_of_a_large_one(chats: Path, tmp_p
 
 
 def test_bfloat16_learns_too(chats: Path, tmp_path: Path) -> None:
-    artifact = train(options(chats, tmp_path / "out", precision="bfloat16", packing=True))
+    artifact = train(
+        options(chats, tmp_path / "out", precision="bfloat16", packing=True, batch_size=2)
+    )
     assert artifact.manifest.metrics["chrf"] > 60
 
 
@@ -239,6 +243,25 @@ def test_what_cannot_be_is_refused(chats: Path, tmp_path: Path, tiny_base: Path)
     with pytest.raises(DataError, match="line 1"):
         train(options(silent, tmp_path / "a"))
     assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize("kind", ["decoder", "encoder_decoder"])
+def test_a_low_rank_change_is_kept_without_its_base(
+    kind: str, request: pytest.FixtureRequest, chats: Path, tmp_path: Path
+) -> None:
+    from ml_core.tasks.text_generation import TextGenerationPredictor
+
+    base: Artifact = request.getfixturevalue(kind)
+    artifact = train(
+        options(
+            chats, tmp_path / "out", base=str(base.path), weights="pretrained", epochs=1, method="lora",
+            learning_rate=1e-3,
+        )
+    )  # fmt: skip
+    assert artifact.manifest.adapter_only
+    assert artifact.size_bytes < base.size_bytes
+    predictor = TextGenerationPredictor.load(artifact, device="cpu")
+    assert predictor.predict_rows([{"prompt": "now price"}]) == [{"response": ANSWERS["price"]}]
 
 
 def test_drawn_replies_are_the_same_for_a_seed(chats: Path, tmp_path: Path) -> None:
