@@ -25,7 +25,6 @@ from ml_core.models import BaseModelError, Predictor
 from ml_core.registry import Artifact, ArtifactError
 from ml_core.tasks import evaluate_artifact, predictor_class
 from ml_core.tasks.tagged_rows import read_sentences
-from ml_core.tasks.tagged_rows import read_sentences
 from ml_core.training import (
     ConfigError,
     Option,
@@ -293,6 +292,8 @@ def _train(options: argparse.Namespace) -> int:
         limit_memory(options.max_memory_mb, lambda message: _fail(message, EXIT_MEMORY))
     with _ProgressOutput(options.progress, options.progress_file) as show:
         artifact = train(config, on_progress=show, should_stop=stop_requested)
+    if os.environ.get("RANK", "0") != "0":
+        return 0  # one of several processes, of which the first one speaks
     manifest = artifact.manifest
     _print_json(
         {
@@ -325,9 +326,6 @@ def _predict(options: argparse.Namespace) -> int:
     columns = {"text": options.text_column} if task in _FLAT_TEXTS else {}
     predictor = predictor_class(task).load(artifact, device=options.device)
     if task == "token-classification":
-        rows = read_sentences(options.data, text_column=options.text_column)
-    else:
-        if task == "token-classification":
         rows = read_sentences(options.data, text_column=options.text_column)
     else:
         rows = read_rows(options.data, task, columns=columns, require_answer=False)

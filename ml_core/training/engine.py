@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import math
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,6 @@ class FineTuner(Trainer):
             seed=config.seed + seed_offset,
             bf16=use_bfloat16(config.precision, run.device),
             use_cpu=run.device.type == "cpu",
-            fsdp="full_shard auto_wrap" if config.sharding == "full" else "",
             eval_strategy="epoch",
             save_strategy="no",
             save_total_limit=2,
@@ -177,6 +177,17 @@ class FineTuner(Trainer):
         for method in self._methods:
             method.after_step(self.accelerator.unwrap_model(self.model_wrapped), step, total_steps)
 
+    @contextmanager
+    def _defer_fsdp_gradient_reduction(self) -> Iterator[None]:
+        # Of all but the last of the accumulated batches; the Trainer asks a configuration that only models have which
+        # it sharded itself.
+        sharded: Any = self.model
+        sharded.set_requires_gradient_sync(False)
+        try:
+            yield
+        finally:
+            sharded.set_requires_gradient_sync(True)
+
     # Evaluation
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
@@ -245,6 +256,7 @@ class _Course(TrainerCallback, ExportableState):
         self._run = tuner._run_context
         self._directory = directory
         self._fingerprint = fingerprint
+        self._keeps_last = self._run.config.keep == "last"
         self._saves = self._run.config.checkpoints is not None and bool(fingerprint)
         self._losses: list[Tensor] = []
         self._saved_at = self._started_at = time.monotonic()
@@ -318,7 +330,7 @@ class _Course(TrainerCallback, ExportableState):
         summary = evaluation.report.summary()
         headline = evaluation.report.headline
         score = (float(summary[headline]), -evaluation.loss)
-        if self.best_score is None or score > self.best_score:
+        if self.best_score is None or score > self.best_score or self._keeps_last:
             self.best_score, self.best = score, evaluation
             self.best_weights = changing_weights(model)
             self.evaluations_without_gain = 0
@@ -336,18 +348,20 @@ class _Course(TrainerCallback, ExportableState):
     ) -> None:
         control.should_save = self._saves
         patience = self._run.config.early_stopping_patience
-        if patience and self.evaluations_without_gain >= patience:
+        if patience and not self._keeps_last and self.evaluations_without_gain >= patience:
             control.should_training_stop = True
 
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
+        self._saved_at = time.monotonic()
+        if not state.is_world_process_zero:
+            return
         directory = self._directory / f"checkpoint-{state.global_step}"
         if self.best_weights:
             write_weights(self.best_weights, directory / _BEST)
         self._tuner.save_checkpoint_extras(directory)
         seal(directory, self._fingerprint)
-        self._saved_at = time.monotonic()
 
     def restore_best(self, model: nn.Module) -> None:
         """Give the model its best weights; their report is made again when it was made before a crash."""

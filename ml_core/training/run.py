@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import platform
 import random
 import tempfile
@@ -22,6 +23,14 @@ from ml_core.tasks.base import Evaluation, Feature, Task, TaskData
 from ml_core.training.card import write_card
 from ml_core.training.checkpoints import discard, discard_broken, fingerprint, newest_checkpoint
 from ml_core.training.config import ConfigError, TrainConfig
+from ml_core.training.distributed import (
+    all_weights,
+    begin,
+    is_first,
+    process_count,
+    shard,
+    wait_for_all,
+)
 from ml_core.training.engine import FineTuner
 from ml_core.training.methods import Method, Run, wanted_methods
 from ml_core.training.progress import Reporter, TrainingError
@@ -34,6 +43,9 @@ def run(config: TrainConfig, data: TaskData, reporter: Reporter) -> Artifact:
         device = select_device(config.device)
     except ValueError as error:
         raise ConfigError(str(error)) from None
+    _check_processes(config)
+    if not is_first():
+        reporter = Reporter(lambda _: None, lambda: False)
     devices = list(range(torch.cuda.device_count())) if device.type == "cuda" else []
     with ExitStack() as stack:
         stack.enter_context(torch.random.fork_rng(devices=devices))
@@ -47,7 +59,10 @@ def run(config: TrainConfig, data: TaskData, reporter: Reporter) -> Artifact:
             directory = config.checkpoints
             directory.mkdir(parents=True, exist_ok=True)
             checkpoint = newest_checkpoint(directory, marks)
-            discard_broken(directory)
+            begin(device)
+            wait_for_all()
+            if is_first():
+                discard_broken(directory)
         else:
             directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         try:
@@ -69,9 +84,18 @@ def run(config: TrainConfig, data: TaskData, reporter: Reporter) -> Artifact:
                     else ""
                 )
             ) from error
-        if config.checkpoints is not None:
+        if config.checkpoints is not None and is_first():
             discard(config.checkpoints)
     return artifact
+
+
+def _check_processes(config: TrainConfig) -> None:
+    if config.sharding != "full":
+        return
+    if process_count() < 2:
+        raise ConfigError("sharding: full needs several processes; start the run with torchrun")
+    if config.checkpoints is not None:
+        raise ConfigError("checkpoints: a sharded run keeps none; unset them or sharding")
 
 
 def _train(
@@ -96,6 +120,10 @@ def _train(
     evaluation, calibration = task.calibrate(best)
 
     reporter.report("save")
+    wait_for_all()
+    if not is_first():
+        wait_for_all()
+        return Artifact.open(config.out, verify=False)
     manifest = _manifest(config, context, evaluation, calibration)
 
     def write_files(target: Path) -> None:
@@ -105,7 +133,9 @@ def _train(
         card = write_card(manifest, evaluation.report, data, context.notes)
         (target / CARD).write_text(card, encoding="utf-8")
 
-    return write_artifact(config.out, manifest, write_files, overwrite=config.overwrite)
+    artifact = write_artifact(config.out, manifest, write_files, overwrite=config.overwrite)
+    wait_for_all()
+    return artifact
 
 
 def fit(
@@ -125,9 +155,16 @@ def fit(
         _checkpoint_activations(task)
     if context.config.ensemble > 1:
         context.start = changing_weights(task.model)
+    # Sharding takes the model's parameters apart for good; what is saved is put together in a copy.
+    plain = copy.deepcopy(task.model) if context.config.sharding == "full" else None
+    if plain is not None:
+        shard(task.model, task.encoder(), context.device)
     tuner = FineTuner(context, methods, features, directory=directory, fingerprint=marks)
     tuner.fit(checkpoint)
     best = tuner.best_evaluation
+    if plain is not None:
+        put_back(plain, all_weights(task.model))
+        task.model = plain
     if context.config.ensemble > 1:
         best = _soup(context, methods, features, first=best, directory=directory)
     task.model.eval()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+
+from ml_core.training.distributed import copy_into, whole
 
 
 def changing_weights(model: nn.Module) -> dict[str, Tensor]:
@@ -16,19 +17,18 @@ def changing_weights(model: nn.Module) -> dict[str, Tensor]:
     kept: dict[str, Tensor] = {}
     trainable = ((name, each) for name, each in model.named_parameters() if each.requires_grad)
     for name, tensor in [*trainable, *model.named_buffers()]:
-        if tensor.data_ptr() in seen and tensor.numel():
+        if id(tensor) in seen:
             continue
-        seen.add(tensor.data_ptr())
-        kept[name] = tensor.detach().to("cpu", copy=True).contiguous()
+        seen.add(id(tensor))
+        kept[name] = whole(tensor.detach()).to("cpu", copy=True).contiguous()
     return kept
 
 
 def put_back(model: nn.Module, weights: dict[str, Tensor]) -> None:
     """Give the model the weights that `changing_weights` kept."""
     places = dict(model.named_parameters()) | dict(model.named_buffers())
-    with torch.no_grad():
-        for name, tensor in weights.items():
-            places[name].copy_(tensor)
+    for name, tensor in weights.items():
+        copy_into(places[name], tensor)
 
 
 def write_weights(weights: dict[str, Tensor], path: Path) -> None:

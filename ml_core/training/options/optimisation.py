@@ -64,6 +64,12 @@ class OptimisationOptions:
         below=1,
         tasks=("text-classification", "token-classification", "image-classification"),
     )
+    keep: str = option(
+        'Which weights the artefact gets: those of the "best" epoch on the validation part, or the "last" ones, for '
+        "settings that were tested before and a validation part that is small.",
+        default="best",
+        choices=("best", "last"),
+    )
     early_stopping_patience: int = option(
         "Stop after this many epochs without a better main figure on the validation part; 0: never.",
         default=2,

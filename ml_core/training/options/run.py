@@ -32,7 +32,7 @@ class RunOptions:
     )
     sharding: str = option(
         'Under torchrun: "none" gives each process the whole model, "full" shards weights, gradients and optimiser '
-        "over the processes (FSDP).",
+        "over the processes (FSDP), without checkpoints.",
         default="none",
         choices=("none", "full"),
     )
