@@ -80,6 +80,7 @@ if TYPE_CHECKING:
         length_column,
         predicate_column,
         slice_scores,
+        text_columns,
         worst_slice,
     )
     from ml_core.evaluation.tags import bio_tags, entity_spans
@@ -156,6 +157,7 @@ __all__ = [
     "slice_scores",
     "softmax",
     "spearman",
+    "text_columns",
     "tune_thresholds",
     "worst_slice",
 ]
@@ -232,6 +234,7 @@ _HOME = {
     "slice_scores": "slices",
     "softmax": "calibration",
     "spearman": "pairs",
+    "text_columns": "slices",
     "tune_thresholds": "calibration",
     "worst_slice": "slices",
 }

@@ -32,7 +32,7 @@ combined
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -203,8 +203,8 @@ def fit_out_of_scope(
         raise ValueError(f"score: {score!r} is not one of {', '.join(SCORES)}, best")
     if in_scope_accuracy is not None and in_scope_recall is not None:
         raise ValueError("in_scope_accuracy and in_scope_recall exclude each other")
-    if score == "best" and out_logits is None:
-        raise ValueError("score: best needs out-of-scope rows to choose by")
+    if score == "best" and (out_logits is None or min(len(out_logits), len(logits)) < 4):
+        raise ValueError("score: best needs at least four out-of-scope rows to choose by")
     logits, truth = np.asarray(logits, dtype=np.float64), np.asarray(truth)
     if not len(truth) or len(truth) != len(logits):
         raise ValueError(f"{len(logits)} rows of logits for {len(truth)} labels")
@@ -214,49 +214,24 @@ def fit_out_of_scope(
         arrays = _fit_embeddings(np.asarray(train_embeddings), np.asarray(train_truth))
     elif score in EMBEDDING_SCORES:
         raise ValueError(f"score: {score} needs train_embeddings and train_truth")
-    names = SCORES if arrays else (*LOGIT_SCORES, "combined")
-    candidates = [
-        _fit_score(
-            name,
-            logits=logits,
-            embeddings=embeddings,
-            out_logits=out_logits,
-            out_embeddings=out_embeddings,
-            arrays=arrays,
-            neighbours=neighbours,
+    inside = _Rows(logits, embeddings)
+    outside = None if out_logits is None else _Rows(np.asarray(out_logits), out_embeddings)
+    if score == "best" and outside is not None:
+        names = SCORES if arrays else (*LOGIT_SCORES, "combined")
+        score = max(
+            names, key=lambda name: _held_out_auroc(name, inside, outside, arrays, neighbours)
         )
-        for name in (names if score == "best" else (score,))
-    ]
-    tables = [
-        (
-            detector.scores(logits, embeddings),
-            None if out_logits is None else detector.scores(out_logits, out_embeddings),
-        )
-        for detector in candidates
-    ]
-    at = 0
-    if score == "best":
-        parted = [_auroc(inside, outside) for inside, outside in tables if outside is not None]
-        at = int(np.argmax(parted))
-    inside, outside = tables[at]
+    detector = _fit_score(score, inside, outside, arrays, neighbours)
+    scores = inside.scores(detector)
     right = logits.argmax(1) == truth
     if in_scope_accuracy is not None:
-        threshold = _threshold_for(inside, right, in_scope_accuracy)
+        threshold = _threshold_for(scores, right, in_scope_accuracy)
     elif in_scope_recall is not None or outside is None:
         wanted = 0.95 if in_scope_recall is None else in_scope_recall
-        threshold = _threshold_for(inside, np.ones(len(inside), dtype=bool), wanted)
+        threshold = _threshold_for(scores, np.ones(len(scores), dtype=bool), wanted)
     else:
-        threshold = _most_accurate(inside, right, outside)
-    chosen = candidates[at]
-    return OutOfScopeDetector(
-        score=chosen.score,
-        threshold=threshold,
-        neighbours=chosen.neighbours,
-        weights=chosen.weights,
-        centres=chosen.centres,
-        spreads=chosen.spreads,
-        arrays=chosen.arrays,
-    )
+        threshold = _most_accurate(scores, right, outside.scores(detector))
+    return replace(detector, threshold=threshold)
 
 
 def out_of_scope_scores(
@@ -341,45 +316,69 @@ def _most_accurate(inside: np.ndarray, right: np.ndarray, outside: np.ndarray) -
     return float((scores[order][last] + following) / 2)
 
 
+@dataclass(frozen=True)
+class _Rows:
+    """Logits of some texts, and their embeddings where they are known."""
+
+    logits: np.ndarray
+    embeddings: np.ndarray | None
+
+    def scores(self, detector: OutOfScopeDetector) -> np.ndarray:
+        return detector.scores(self.logits, self.embeddings)
+
+    def half(self, start: int) -> _Rows:
+        """Every second row."""
+        rest = None if self.embeddings is None else self.embeddings[start::2]
+        return _Rows(self.logits[start::2], rest)
+
+
+def _held_out_auroc(
+    name: str, inside: _Rows, outside: _Rows, arrays: dict[str, np.ndarray], neighbours: int
+) -> float:
+    """Mean AUROC on each half of the rows of what was fitted on the other: weights that were
+    learned from rows would win on these same rows."""
+    found = []
+    for half in (0, 1):
+        detector = _fit_score(name, inside.half(half), outside.half(half), arrays, neighbours)
+        scores = [rows.half(1 - half).scores(detector) for rows in (inside, outside)]
+        found.append(_auroc(scores[0], scores[1]))
+    return float(np.mean(found))
+
+
 def _fit_score(
     name: str,
-    *,
-    logits: np.ndarray,
-    embeddings: np.ndarray | None,
-    out_logits: np.ndarray | None,
-    out_embeddings: np.ndarray | None,
+    inside: _Rows,
+    outside: _Rows | None,
     arrays: dict[str, np.ndarray],
     neighbours: int,
 ) -> OutOfScopeDetector:
     """A detector without a threshold yet."""
-    kept = {
-        key: arrays[key]
-        for key in {"mahalanobis": ("means", "whitening"), "knn": ("bank",)}.get(name, ())
-        if key in arrays
-    }
-    if name != "combined":
-        return OutOfScopeDetector(name, -np.inf, neighbours=neighbours, arrays=kept)
-    parts = (*LOGIT_SCORES, *(EMBEDDING_SCORES if arrays else ()))
-    plain = OutOfScopeDetector("combined", -np.inf, neighbours=neighbours, arrays=arrays)
-    inside = {part: plain._single(part, logits, embeddings) for part in parts}
-    centres = {part: float(values.mean()) for part, values in inside.items()}
-    spreads = {part: float(values.std()) or 1.0 for part, values in inside.items()}
-    weights = dict.fromkeys(parts, 1 / len(parts))
-    if out_logits is not None:
-        outside = {part: plain._single(part, out_logits, out_embeddings) for part in parts}
-        tables = [
-            np.column_stack([(side[part] - centres[part]) / spreads[part] for part in parts])
-            for side in (inside, outside)
-        ]
-        weights = dict(zip(parts, _regression(*tables), strict=True))
-    return OutOfScopeDetector(
-        "combined",
+    needed = {"mahalanobis": ("means", "whitening"), "knn": ("bank",), "combined": tuple(arrays)}
+    blank = OutOfScopeDetector(
+        name,
         -np.inf,
         neighbours=neighbours,
-        weights=weights,
+        arrays={key: arrays[key] for key in needed.get(name, ())},
+    )
+    if name != "combined":
+        return blank
+    parts = (*LOGIT_SCORES, *(EMBEDDING_SCORES if arrays else ()))
+    single = {part: inside.scores(replace(blank, score=part)) for part in parts}
+    centres = {part: float(values.mean()) for part, values in single.items()}
+    spreads = {part: float(values.std()) or 1.0 for part, values in single.items()}
+    scaled = [(single[part] - centres[part]) / spreads[part] for part in parts]
+    weights = [1 / len(parts)] * len(parts)
+    if outside is not None:
+        far = [
+            (outside.scores(replace(blank, score=part)) - centres[part]) / spreads[part]
+            for part in parts
+        ]
+        weights = _regression(np.column_stack(scaled), np.column_stack(far))
+    return replace(
+        blank,
+        weights=dict(zip(parts, weights, strict=True)),
         centres=centres,
         spreads=spreads,
-        arrays=arrays,
     )
 
 

@@ -205,6 +205,9 @@ def _dropped_characters(text: str, rate: float, generator: random.Random) -> str
 
 
 def _full_width(text: str, rate: float, generator: random.Random) -> str:
+    """Only beside Han characters: nobody types English like that."""
+    if not _HAN.search(text):
+        return text
     return "".join(
         chr(ord(character) + _TO_FULL_WIDTH) if ord(character) in _HALF_WIDTH else character
         for character in text
@@ -236,7 +239,7 @@ PERTURBATIONS: dict[str, Perturbation] = {
         Perturbation("homophones", "Chinese words of the same sound", _homophones),
         Perturbation("look-alike", "Chinese characters that look alike", _look_alike),
         Perturbation("dropped-characters", "Chinese characters missing", _dropped_characters),
-        Perturbation("full-width", "letters, figures and marks in full width", _full_width),
+        Perturbation("full-width", "full-width letters and figures in Chinese", _full_width),
         Perturbation("half-width", "full-width marks in half width", _half_width),
     )
 }

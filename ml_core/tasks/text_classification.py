@@ -17,6 +17,8 @@ from ml_core.evaluation import (
     build_classification_report,
     build_multi_label_report,
     fit_temperature,
+    length_column,
+    text_columns,
     tune_thresholds,
 )
 from ml_core.evaluation.scoring import check_labels
@@ -141,6 +143,7 @@ class TextClassification(Task):
             self.data.labels,
             texts=[row.text for row in rows],
             lines=[row.line for row in rows],
+            columns={"length": length_column(row.text for row in rows)},
         )
         return Evaluation(report, loss, logits)
 
@@ -202,6 +205,7 @@ class MultiLabelClassification(TextClassification):
             thresholds=thresholds,
             texts=[row.text for row in rows],
             lines=[row.line for row in rows],
+            columns={"length": length_column(row.text for row in rows)},
         )
         return Evaluation(report, loss, logits)
 
@@ -285,6 +289,7 @@ def evaluate_artifact(
         predictor.labels,
         texts=[example.text for example in examples],
         lines=[example.line for example in examples],
+        columns=text_columns([example.text for example in examples]),
     )
 
 
@@ -300,6 +305,7 @@ def _evaluate_multi_label(
         thresholds=np.asarray(thresholds),
         texts=[row.text for row in rows],
         lines=[row.line for row in rows],
+        columns=text_columns([row.text for row in rows]),
     )
 
 

@@ -29,7 +29,7 @@ from ml_core.evaluation import (
 from ml_core.evaluation.intervals import mean_of_sums
 
 ENGLISH = "Please cancel my transfer of 1,250.50 dollars, it went wrong."
-CHINESE = "我想查询我的银行卡余额，请问怎么办？"
+CHINESE = "我想查询我的Visa银行卡余额，请问怎么办？"
 
 
 def test_every_perturbation_changes_english_or_chinese() -> None:
@@ -46,7 +46,8 @@ def test_every_perturbation_changes_english_or_chinese() -> None:
     [
         ("upper-case", "Pay now", "PAY NOW"),
         ("no-punctuation", "Pay 3.50, now!", "Pay 3.50 now"),
-        ("full-width", "Pay 1!", "Ｐａｙ １！"),
+        ("full-width", "付款Pay 1!", "付款Ｐａｙ １！"),
+        ("full-width", "Pay 1!", "Pay 1!"),
         ("half-width", "你好，世界！", "你好,世界!"),
         ("exclamation", "Pay now.", "Pay now!!"),
         ("exclamation", "现在付款。", "现在付款！！"),
