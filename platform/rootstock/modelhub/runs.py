@@ -33,6 +33,7 @@ PHASES = {
     "prepare": (gettext_noop("Prepare the data"), 0.0),
     "load": (gettext_noop("Load the base model"), 0.02),
     "tokenise": (gettext_noop("Read the texts"), 0.05),
+    "pretrain": (gettext_noop("Read the unlabelled texts"), 0.07),
     "train": (gettext_noop("Train"), 0.07),
     "evaluate": (gettext_noop("Evaluate"), 0.07),
     "save": (gettext_noop("Save the model"), 0.92),
