@@ -30,6 +30,7 @@ class ModelhubConfig(AppConfig):
                 icon="boxes",
                 items=[
                     Item(_("Data sets"), "modelhub:datasets", read, icon="database", keys="g d"),
+                    Item(_("Annotate"), "modelhub:annotate-queues", read, icon="tags", keys="g n"),
                     Item(_("Runs"), "modelhub:runs", read, icon="activity", keys="g r"),
                     Item(_("Versions"), "modelhub:versions", read, icon="package"),
                     Item(_("Deployments"), "modelhub:deployments", read, icon="rocket"),

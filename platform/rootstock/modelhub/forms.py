@@ -8,41 +8,8 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from rootstock.common.problems import Problem
-from rootstock.modelhub.models import Language
 
-__all__ = ["DatasetForm", "DeployForm", "ImportForm", "RollbackForm", "TrainForm", "show_problem"]
-
-
-class DatasetForm(forms.Form):
-    """What a data set is called and about."""
-
-    name = forms.CharField(label=_("Name"), max_length=120)
-    description = forms.CharField(
-        label=_("Description"),
-        max_length=2000,
-        required=False,
-        widget=forms.Textarea(attrs={"rows": 3}),
-        help_text=_("What the labels mean, and when a text gets which."),
-    )
-    language = forms.ChoiceField(label=_("Language of the texts"), choices=Language.choices)
-
-
-class ImportForm(forms.Form):
-    """A file of examples and the names of its columns."""
-
-    file = forms.FileField(
-        label=_("File"),
-        help_text=_("CSV, JSONL or Parquet in UTF-8, at most 64 MB."),
-        widget=forms.ClearableFileInput(attrs={"accept": ".csv,.jsonl,.ndjson,.parquet"}),
-    )
-    text_column = forms.CharField(label=_("Column of the text"), max_length=120, initial="text")
-    label_column = forms.CharField(
-        label=_("Column of the label"),
-        max_length=120,
-        initial="label",
-        required=False,
-        help_text=_("Leave it empty when the texts have no labels yet."),
-    )
+__all__ = ["DeployForm", "RollbackForm", "TrainForm", "show_problem"]
 
 
 class TrainForm(forms.Form):

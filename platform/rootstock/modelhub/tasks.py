@@ -9,8 +9,8 @@ from rootstock.common.actors import Actor
 from rootstock.jobs.models import Job
 from rootstock.jobs.runner import JobCancelled, JobContext, job_kind
 from rootstock.modelhub.evaluations import OnProgress, execute_evaluation, execute_gate
-from rootstock.modelhub.inference import DeploymentResult
 from rootstock.modelhub.importing import execute_import
+from rootstock.modelhub.inference import DeploymentResult
 from rootstock.modelhub.runs import execute_run
 from rootstock.modelhub.services.gate import EVALUATE_JOB, GATE_JOB
 from rootstock.modelhub.services.imports import JOB_KIND as IMPORT_JOB

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from rootstock.modelhub.views import datasets, gate, runs, versions
+from rootstock.modelhub.views import annotation, data, datasets, gate, runs, versions
 
 app_name = "modelhub"
 urlpatterns = [
@@ -29,6 +29,40 @@ urlpatterns = [
         "data-sets/<uuid:dataset_id>/examples/<uuid:example_id>/delete/",
         datasets.example_delete,
         name="example-delete",
+    ),
+    path(
+        "data-sets/<uuid:dataset_id>/examples/<uuid:example_id>/answer/",
+        data.example_answer,
+        name="example-answer",
+    ),
+    path(
+        "data-sets/<uuid:dataset_id>/examples/<uuid:example_id>/undo/",
+        data.example_undo,
+        name="example-undo",
+    ),
+    path(
+        "data-sets/<uuid:dataset_id>/examples/<uuid:example_id>/image/",
+        data.example_image,
+        name="example-image",
+    ),
+    path("data-sets/<uuid:dataset_id>/export/", data.dataset_export, name="dataset-export"),
+    path("data-sets/<uuid:dataset_id>/freeze/", data.dataset_freeze, name="dataset-freeze"),
+    path(
+        "data-sets/<uuid:dataset_id>/sources/<str:key>/", data.dataset_pull, name="dataset-pull"
+    ),
+    path("imports/<uuid:import_id>/", data.import_page, name="import-report"),
+    path("imports/<uuid:import_id>/refused/", data.import_refused, name="import-refused"),
+    path("annotate/", annotation.queues, name="annotate-queues"),
+    path("annotate/new/", annotation.queue_new, name="queue-new"),
+    path("annotate/<uuid:queue_id>/", annotation.annotate, name="annotate"),
+    path(
+        "annotate/<uuid:queue_id>/agreement/", annotation.queue_agreement, name="queue-agreement"
+    ),
+    path("annotate/<uuid:queue_id>/close/", annotation.queue_close, name="queue-close"),
+    path(
+        "annotate/<uuid:queue_id>/examples/<uuid:example_id>/decide/",
+        annotation.queue_decide,
+        name="queue-decide",
     ),
     path("runs/", runs.runs, name="runs"),
     path("runs/<uuid:run_id>/", runs.run, name="run"),
