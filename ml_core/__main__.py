@@ -324,7 +324,9 @@ def _predict(options: argparse.Namespace) -> int:
     artifact = Artifact.open(options.artifact)
     task = artifact.manifest.task
     columns = {"text": options.text_column} if task in _FLAT_TEXTS else {}
-    predictor = predictor_class(task).load(artifact, device=options.device)
+    predictor: Any = predictor_class(task).load(artifact, device=options.device)
+    if task == "image-classification":
+        predictor.source = options.data  # its rows name images relative to it
     if task == "token-classification":
         rows = read_sentences(options.data, text_column=options.text_column)
     else:

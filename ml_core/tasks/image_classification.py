@@ -154,13 +154,11 @@ class ImageClassification(Task):
         return encoder, preprocessing(config.base, encoder.config)
 
     def _decode(self, rows: Sequence[ImageExample]) -> None:
-        new = list(
-            {
-                (row.source, row.text): (row.source, row.text, row.line)
-                for row in rows
-                if (row.source, row.text) not in self._pixels
-            }.values()
-        )
+        wanted: dict[tuple[Path, str], int] = {}
+        for row in rows:
+            if (row.source, row.text) not in self._pixels:
+                wanted.setdefault((row.source, row.text), row.line)
+        new = [(source, name, line) for (source, name), line in wanted.items()]
         if new:
             decoded = torch.from_numpy(decode_images(new, self._size))
             self._pixels |= {
