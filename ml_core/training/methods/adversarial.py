@@ -20,8 +20,9 @@ from ml_core.training.methods.base import Method, Run
 class Adversarial(Method):
     def __init__(self, config: TrainConfig) -> None:
         super().__init__(config)
-        self._embedded: Tensor | None = None
-        self._push: Tensor | None = None
+        # One for each call of the encoder in a loss: a pair of texts is read in two.
+        self._embedded: list[Tensor] = []
+        self._push: list[Tensor] = []
 
     @classmethod
     def wanted(cls, config: TrainConfig) -> bool:
@@ -35,18 +36,18 @@ class Adversarial(Method):
         size = self.config.adversarial_epsilon * (1.5 / steps if steps > 1 else 1.0)
         trained = [each for each in model.parameters() if each.requires_grad]
         kept = [each.grad for each in trained]
-        push = self._step(None, size)
+        push = self._step([], size)
         for _ in range(steps - 1):
             for each in trained:
                 each.grad = None
-            self._push = push
+            self._embedded, self._push = [], push
             backward()
             push = self._step(push, size)
         for each, gradient in zip(trained, kept, strict=True):
             each.grad = gradient
-        self._push = push
+        self._embedded, self._push = [], push
         backward()
-        self._push = self._embedded = None
+        self._embedded, self._push = [], []
 
     def _on_embedded(self, module: nn.Module, _: Any, output: Tensor) -> Tensor:
         if not module.training or not output.is_floating_point():
@@ -54,23 +55,27 @@ class Adversarial(Method):
         if not output.requires_grad:
             output = output.detach().requires_grad_()  # embeddings that are frozen
         output.retain_grad()
-        self._embedded = output
-        return output if self._push is None else output + self._push
+        self._embedded.append(output)
+        return output + self._push[len(self._embedded) - 1] if self._push else output
 
-    def _step(self, push: Tensor | None, size: float) -> Tensor:
-        """The push after a step of ``size`` along each text's gradient, inside the ball of radius ε."""
-        if self._embedded is None or self._embedded.grad is None:
+    def _step(self, push: list[Tensor], size: float) -> list[Tensor]:
+        """The pushes after a step of ``size`` along each text's gradient, inside the ball of radius ε."""
+        gradients = [each.grad for each in self._embedded if each.grad is not None]
+        if not gradients or len(gradients) < len(self._embedded):
             raise RuntimeError("the embeddings have no gradient")
-        moved: Tensor = size * _unit(self._embedded.grad)
-        if push is not None:
-            moved = moved + push
-            norm = moved.flatten(1).norm(dim=1).clamp_min(1e-12)
-            shrink = (self.config.adversarial_epsilon / norm).clamp_max(1.0)
-            moved = moved * shrink.view(-1, *[1] * (moved.ndim - 1))
-        pushed: Tensor = moved.detach()
-        return pushed
+        moved = []
+        for place, gradient in enumerate(gradients):
+            move = size * _unit(gradient)
+            if push:
+                move = move + push[place]
+                norm = move.flatten(1).norm(dim=1).clamp_min(1e-12)
+                shrink = (self.config.adversarial_epsilon / norm).clamp_max(1.0)
+                move = move * shrink.view(-1, *[1] * (move.ndim - 1))
+            moved.append(move.detach())
+        return moved
 
 
 def _unit(gradient: Tensor) -> Tensor:
     norm = gradient.flatten(1).norm(dim=1).clamp_min(1e-12)
-    return gradient / norm.view(-1, *[1] * (gradient.ndim - 1))
+    unit: Tensor = gradient / norm.view(-1, *[1] * (gradient.ndim - 1))
+    return unit

@@ -113,6 +113,15 @@ def test_a_low_rank_model_finds_its_base_again(options: dict[str, Any], tmp_path
     assert report["ndcg_at_10"] == pytest.approx(artifact.manifest.metrics["ndcg_at_10"], abs=1e-3)
 
 
+@pytest.mark.parametrize("adversarial", ["fgm", "pgd"])
+def test_both_texts_of_a_pair_can_be_pushed(
+    options: dict[str, Any], tmp_path: Path, adversarial: str
+) -> None:
+    values = options | {"epochs": 1, "adversarial": adversarial}
+    artifact = train(TrainConfig(**values, out=tmp_path / "model"))
+    assert artifact.manifest.metrics["count"] == 18
+
+
 def test_scored_pairs_are_put_in_order(options: dict[str, Any], tmp_path: Path) -> None:
     rows = write_jsonl(tmp_path / "rows.jsonl", scored_rows(300))
     values = options | {"train": rows, "epochs": 5}
