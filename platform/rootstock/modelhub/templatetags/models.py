@@ -11,6 +11,7 @@ from django.utils.translation import gettext, gettext_lazy
 
 from rootstock.modelhub import gate
 from rootstock.modelhub.gate.figures import figure, written
+from rootstock.modelhub.models import DeploymentChange
 from rootstock.web.templatetags.ui import badge
 
 register = template.Library()
@@ -22,6 +23,20 @@ _OUTCOMES = {
     gate.Outcome.NOT_APPLICABLE: ("quiet", "minus", gettext_lazy("Not applicable")),
     gate.Outcome.NOT_MEASURED: ("warn", "circle-dashed", gettext_lazy("Not measured")),
 }
+# kind of a change: (tone, icon)
+_CHANGES = {
+    DeploymentChange.Kind.PROMOTED: ("ok", "arrow-up"),
+    DeploymentChange.Kind.ROLLED_BACK: ("warn", "undo-2"),
+    DeploymentChange.Kind.SHADOW_STARTED: ("info", "copy"),
+    DeploymentChange.Kind.SHADOW_ENDED: ("quiet", "copy-x"),
+}
+
+
+@register.simple_tag
+def change_badge(change: DeploymentChange) -> SafeString:
+    """What happened to a deployment."""
+    tone, icon_name = _CHANGES[DeploymentChange.Kind(change.kind)]
+    return badge(DeploymentChange.Kind(change.kind).label, tone, icon_name)
 
 
 @register.simple_tag
