@@ -139,6 +139,10 @@ class TextEmbedding(Task):
         save_text_model(self.model, directory)
         self._base.save_tokenizer(directory)
 
+    def default_learning_rate(self) -> float:
+        """Half that of a classifier: a base that is made for embeddings has more to lose."""
+        return super().default_learning_rate() / 2
+
     def languages(self) -> tuple[str, ...]:
         return self._base.languages
 
