@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from tqdm import tqdm
 from rootstock.common.actors import SYSTEM
 from rootstock.common.problems import Problem
 from rootstock.modelhub import selectors, services
+from rootstock.modelhub.models import Task
 from rootstock.tenancy.models import Organisation
 from rootstock.tenancy.scope import organisation_scope
 
@@ -20,13 +22,19 @@ from rootstock.tenancy.scope import organisation_scope
 class Command(BaseCommand):
     """`manage.py import_examples FILE --organisation acme --dataset Headlines`"""
 
-    help = "Import a CSV, JSONL or Parquet file into a data set (made if it is new); bad rows are named by line."
+    help = "Import a file of rows into a data set (made if it is new), in chunks; bad rows are named by line."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """What to import, and where to."""
         parser.add_argument("file", type=Path)
         parser.add_argument("--organisation", required=True, help="id of the organisation")
         parser.add_argument("--dataset", required=True, help="name of the data set")
+        parser.add_argument(
+            "--task",
+            default=Task.TEXT_CLASSIFICATION,
+            choices=Task.values,
+            help="of a new data set",
+        )
         parser.add_argument("--text-column", default="text")
         parser.add_argument("--label-column", default="label", help="empty: the file has no labels")
 
@@ -36,8 +44,7 @@ class Command(BaseCommand):
         if not path.is_file():
             raise CommandError(f"{path}: no such file")
         try:
-            with organisation_scope(options["organisation"]):
-                report = self._import(path, options)
+            report = self._import(path, options)
         except ValueError as error:
             raise CommandError(f"--organisation: {error}") from error
         except Problem as problem:
@@ -50,11 +57,17 @@ class Command(BaseCommand):
         )
 
     def _import(self, path: Path, options: dict[str, Any]) -> services.ImportReport:
-        if not Organisation.objects.filter(pk=options["organisation"]).exists():
-            raise CommandError("--organisation: there is no such organisation")
-        dataset = selectors.dataset_list().filter(name=options["dataset"]).first()
-        if dataset is None:
-            dataset = services.dataset_create(name=options["dataset"], actor=SYSTEM)
+        def scope() -> AbstractContextManager[Any]:
+            return organisation_scope(options["organisation"])
+
+        with scope():
+            if not Organisation.objects.filter(pk=options["organisation"]).exists():
+                raise CommandError("--organisation: there is no such organisation")
+            dataset = selectors.dataset_list().filter(name=options["dataset"]).first()
+            if dataset is None:
+                dataset = services.dataset_create(
+                    name=options["dataset"], actor=SYSTEM, task=options["task"]
+                )
         with tqdm(unit=" rows", disable=None, file=sys.stderr) as bar:
 
             def show(rows: int) -> None:
@@ -67,4 +80,5 @@ class Command(BaseCommand):
                 text_column=options["text_column"],
                 label_column=options["label_column"],
                 on_progress=show,
+                scope=scope,
             )
