@@ -182,7 +182,8 @@ def evaluate_artifact(
     """
     rows = read_pair_rows(Path(data))
     embed = EmbeddingPredictor.load(artifact, device=device).embed
-    return pairs_evaluation(rows, embed, temperature=1.0).report
+    report: Report = pairs_evaluation(rows, embed, temperature=1.0).report
+    return report
 
 
 def pairs_evaluation(rows: Sequence[Row], embed: Embed, temperature: float) -> Evaluation:
