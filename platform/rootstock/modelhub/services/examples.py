@@ -136,6 +136,8 @@ def example_from_row(
     source = source.strip()
     _check_length(source, MAX_LABEL_CHARACTERS, "source")
     made = DatasetExample(
+        # Not from the scope: rows of a file are made between the transactions that store them.
+        organisation_id=dataset.organisation_id,
         dataset=dataset,
         content=row.content,
         metadata={
