@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,22 @@ from PIL import Image
 from ml_core.data import read_rows
 from rootstock.modelhub import services
 from rootstock.modelhub.errors import Conflict, ModelhubError
+from rootstock.modelhub.importing import execute_import
 from rootstock.modelhub.models import Dataset, DatasetExample, DatasetImport, LabelChange, Snapshot
 from rootstock.modelhub.services.exports import dataset_export
-from rootstock.modelhub.services.imports import import_refused, import_run, import_start
+from rootstock.modelhub.services.imports import (
+    import_refused,
+    import_run,
+    import_stage,
+    import_start,
+)
 from rootstock.modelhub.services.snapshots import snapshot_create
 from rootstock.modelhub.services.sources import source_pull
 from rootstock.modelhub.sources import RowSource, SourceRow
 from rootstock.modelhub.storage import absolute_path
 from rootstock.tenancy.models import Organisation
 from rootstock.tenancy.permissions import Permission
+from rootstock.tenancy.scope import organisation_scope
 
 WORDS = [
     "alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel", "india", "juliet", "kilo",
@@ -222,3 +230,27 @@ def test_a_source_is_pulled_and_pulled_again_brings_only_what_is_new(scope: Orga
     other = services.dataset_create(name="other", task="reranking", actor=ACTOR)
     with pytest.raises(ModelhubError, match="no rows of this task"):
         source_pull(dataset=other, source=source, actor=ACTOR)
+
+
+def test_a_worker_reads_a_staged_file_with_a_transaction_a_chunk(
+    organisation: Organisation, artifacts: Path
+) -> None:
+    def scope() -> AbstractContextManager[Any]:
+        return organisation_scope(organisation.pk)
+
+    content = "text,label\n" + "".join(f"{sentence(n)},x\n" for n in range(2500))
+    with scope():
+        dataset = services.dataset_create(name="staged", actor=ACTOR)
+        staged = import_stage(iter([content.encode()]), "rows.csv")
+        started = import_start(
+            dataset=dataset, actor=ACTOR, file_name="rows.csv", staged=staged, in_background=True
+        )
+    told: list[float] = []
+    result = execute_import(
+        import_id=started.pk,
+        scope=scope,
+        on_progress=lambda fraction, phase, message: told.append(fraction),
+    )
+    assert result == {"added": 2500, "duplicates": 0, "refused": 0}
+    assert told == sorted(told) and 0 < told[0] < 1
+    assert not absolute_path(staged).exists()
