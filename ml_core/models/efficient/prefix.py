@@ -17,6 +17,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 from ml_core.models.efficient.attachment import CannotAttach
+from ml_core.models.efficient.layers import block_ends
 
 _ATTENTION = "rootstock_prefix"
 
@@ -136,7 +137,8 @@ def _fitted(states: Tensor, length: int) -> Tensor:
 
 
 def _no_place(encoder: Any) -> CannotAttach:
+    adapter = ", adapter" if all(block_ends(encoder)) else ""
     return CannotAttach(
         f"method: prefix cannot reach the attention of {type(encoder).__name__}; "
-        "lora, adalora, adapter and head work on it, and prompt where it reads tokens"
+        f"lora, adalora{adapter} and head work on a model with linear layers, prompt on one that reads tokens"
     )

@@ -66,6 +66,8 @@ class Efficient(Method):
         self._run = run
         encoder = run.task.encoder()
         record = self._record(config)
+        if config.method == "prompt":
+            _check_room(encoder.config, config)
         try:
             if config.method == "adalora":
                 for parameter in encoder.parameters():
@@ -143,6 +145,19 @@ class Efficient(Method):
         elif method != "head":
             record["length"] = config.prefix_length if method == "prefix" else config.prompt_length
         return record
+
+
+def _check_room(model: Any, config: TrainConfig) -> None:
+    longest = getattr(model, "max_position_embeddings", None)
+    if longest is None or model.model_type in {"t5", "mt5"}:
+        return
+    if "roberta" in model.model_type:
+        longest -= 2  # its positions begin after that of the padding token
+    if config.max_length + config.prompt_length > longest:
+        raise ConfigError(
+            f"prompt_length: {config.prompt_length} and max_length {config.max_length} are more than the {longest} "
+            f"positions of {config.base}"
+        )
 
 
 def _steps(run: Run) -> int:

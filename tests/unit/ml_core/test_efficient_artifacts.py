@@ -220,7 +220,7 @@ def test_fresh_weights_are_written_whole(tiny_options: Options, tmp_path: Path) 
         ({"method": "prompt", "merge_adapter": True}, "merge_adapter: is for lora and adalora"),
         ({"method": "full", "merge_adapter": True}, "merge_adapter: is for lora and adalora"),
         ({"method": "lora", "target_modules": ("q_proj",)}, "target_modules: .*'q_proj'"),
-        ({"method": "prompt", "prompt_length": 200}, "prompt_length: 200 leaves no room"),
+        ({"method": "prompt", "prompt_length": 65}, "prompt_length: 65 and max_length 64"),
         ({"method": "adalora", "epochs": 1, "batch_size": 128}, "adalora needs at least"),
         ({"method": "lorax"}, "method: must be one of full, lora"),
     ],
@@ -240,6 +240,66 @@ def test_each_method_has_a_default_rate_of_its_own(tiny_options: Options, tmp_pa
     assert factors["lora"] == pytest.approx(10)
     assert min(factors.values()) > 1
     assert factors["prompt"] > factors["lora"]
+
+
+@pytest.mark.parametrize("method", ["full", "lora", "prefix"])
+@pytest.mark.parametrize("kind", ["gpt2", "t5"])
+def test_language_models_with_tied_weights_come_back(
+    tmp_path: Path, kind: str, method: str
+) -> None:
+    """Such a model is itself what is trained, and its head is its word embeddings."""
+    from transformers import GPT2Config, GPT2LMHeadModel, T5Config, T5ForConditionalGeneration
+
+    from ml_core.models.weights_io import load_weights
+    from ml_core.registry.artifact import Manifest
+
+    def fresh() -> Any:
+        if kind == "gpt2":
+            return GPT2LMHeadModel(GPT2Config(vocab_size=50, n_embd=32, n_layer=2, n_head=4))
+        sizes = {"d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 2, "num_heads": 4}
+        return T5ForConditionalGeneration(
+            T5Config(vocab_size=50, decoder_start_token_id=0, **sizes)
+        )
+
+    torch.manual_seed(0)
+    base = tmp_path / "base"
+    fresh().eval().save_pretrained(base)
+    model = fresh().from_pretrained(base).eval()
+    options: dict[str, Any] = {}
+    if method != "full":
+        record = record_of(method) | {"base_path": "../base"}
+        attach(model, model, record)
+        note(model, Attachment(method, record, True, base_digest(base)))
+        options = {"efficient": record}
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.add_(torch.randn_like(parameter) * 0.1)
+    model.eval()
+    manifest = Manifest(
+        task="text-generation",
+        base="base",
+        labels=(),
+        max_length=16,
+        languages=(),
+        method=method,
+        adapter_only=method != "full",
+        base_digest=base_digest(base) if method != "full" else None,
+        options=options,
+    )
+    (tmp_path / "artifact").mkdir()
+    save_weights(model, tmp_path / "artifact" / "model.safetensors")
+    loaded = fresh().eval()
+    load_weights(loaded, Artifact(tmp_path / "artifact", manifest))
+    ids = torch.randint(3, 50, (2, 7))
+    given = {"input_ids": ids} | ({"decoder_input_ids": ids} if kind == "t5" else {})
+    assert torch.allclose(loaded(**given).logits, model(**given).logits, atol=1e-4)
+
+
+def test_what_is_to_be_a_base_is_whole(tiny_options: Options, tmp_path: Path) -> None:
+    options = tiny_options | {"task": "masked-language-model", "method": "adapter"}
+    with pytest.raises(ConfigError, match="its weights must be whole"):
+        Efficient.wanted(TrainConfig(**(options | {"out": tmp_path / "a"})))
 
 
 def test_a_cancelled_adalora_run_goes_on(tiny_options: Options, tmp_path: Path) -> None:
