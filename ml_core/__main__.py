@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ml_core.data import DataError
-from ml_core.data.rows import read_rows
+from ml_core.data.rows import FIELDS, read_rows
 from ml_core.evaluation.markdown import render
 from ml_core.evaluation.reports.common import json_value
 from ml_core.hard_negatives import mine_negatives_file
@@ -124,6 +124,11 @@ def _add_search(commands: Any) -> None:
         "--trials", type=_positive, default=20, metavar="N", help="models to train"
     )
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="where best/ goes")
+    command.add_argument(
+        "--progress-file",
+        metavar="FILE|fd:N",
+        help="write JSON progress lines of all trials to this file or open file descriptor",
+    )
 
 
 def _add_select(commands: Any) -> None:
@@ -323,7 +328,7 @@ def _evaluate(options: argparse.Namespace) -> int:
 def _predict(options: argparse.Namespace) -> int:
     artifact = Artifact.open(options.artifact)
     task = artifact.manifest.task
-    columns = {"text": options.text_column} if task in _FLAT_TEXTS else {}
+    columns = _unanswered(task, options.text_column)
     predictor: Any = predictor_class(task).load(artifact, device=options.device)
     if task == "image-classification":
         predictor.source = options.data  # its rows name images relative to it
@@ -336,6 +341,14 @@ def _predict(options: argparse.Namespace) -> int:
             _print_json(content | json_value(found))
     sys.stdout.flush()
     return 0
+
+
+def _unanswered(task: str, text_column: str) -> dict[str, str]:
+    """Columns of a file whose rows need no answer: one that is there is not read."""
+    columns = {"text": text_column} if task in _FLAT_TEXTS else {}
+    if task in _FLAT_TEXTS or task == "reranking":
+        columns[str(FIELDS[task].answer)] = ""
+    return columns
 
 
 def _mine_negatives(options: argparse.Namespace) -> int:
@@ -361,7 +374,7 @@ def _search(options: argparse.Namespace) -> int:
     def show(trial: Trial) -> None:
         sys.stderr.write(f"trial {trial.number}: {trial.state} {trial.score} {trial.options}\n")
 
-    with _ProgressOutput("auto", None) as follow:
+    with _ProgressOutput("auto", options.progress_file) as follow:
         artifact, trials = search_options(
             config,
             read_yaml(options.space),
@@ -393,7 +406,7 @@ def _select(options: argparse.Namespace) -> int:
         read_rows(
             options.data,
             artifact.manifest.task,
-            columns={"text": options.text_column},
+            columns=_unanswered(artifact.manifest.task, options.text_column),
             require_answer=False,
         )
     )

@@ -16,7 +16,7 @@ from rootstock.modelhub.services.gate import EVALUATE_JOB, GATE_JOB
 from rootstock.modelhub.services.imports import JOB_KIND as IMPORT_JOB
 from rootstock.modelhub.services.predictions import SHADOW_TOPIC
 from rootstock.modelhub.services.shadows import shadow_log
-from rootstock.modelhub.services.training import JOB_KIND
+from rootstock.modelhub.services.training import JOB_KIND, SEARCH_KIND
 from rootstock.modelhub.shadowing import shadow_ask
 from rootstock.outbox.handlers import handler
 
@@ -34,6 +34,12 @@ def run_training(context: JobContext) -> dict[str, Any]:
         on_progress=progress,
         cancelled_by=(JobCancelled,),
     )
+
+
+@job_kind(SEARCH_KIND, resumable=True)
+def run_search(context: JobContext) -> dict[str, Any]:
+    """Search for the options of the run that the job names."""
+    return run_training(context)
 
 
 @job_kind(GATE_JOB, resumable=True)

@@ -199,7 +199,8 @@ def detail_again(verdict: Mapping[str, Any]) -> str:
 
 def measured_split(snapshot: Snapshot) -> str:
     """The part of a snapshot that says most: test, or validation when there is no test part."""
-    return str(Split.TEST if snapshot.label_counts.get(Split.TEST) else Split.VALIDATION)
+    rows = snapshot.split_counts.get(Split.TEST) or snapshot.label_counts.get(Split.TEST)
+    return str(Split.TEST if rows else Split.VALIDATION)
 
 
 def own_need(version: ModelVersion) -> Need | None:

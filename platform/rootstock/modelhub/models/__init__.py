@@ -12,7 +12,7 @@ from rootstock.modelhub.models.datasets import (
     Snapshot,
 )
 from rootstock.modelhub.models.predictions import Prediction
-from rootstock.modelhub.models.runs import TrainingPoint, TrainingRun
+from rootstock.modelhub.models.runs import Comparison, TrainingFile, TrainingPoint, TrainingRun
 from rootstock.modelhub.models.versions import (
     Deployment,
     DeploymentChange,
@@ -26,6 +26,7 @@ __all__ = [
     "Annotation",
     "AnnotationQueue",
     "AuthoredModel",
+    "Comparison",
     "Dataset",
     "DatasetExample",
     "DatasetImport",
@@ -44,6 +45,7 @@ __all__ = [
     "Snapshot",
     "Split",
     "Task",
+    "TrainingFile",
     "TrainingPoint",
     "TrainingRun",
 ]

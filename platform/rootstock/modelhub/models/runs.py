@@ -1,11 +1,11 @@
-"""Training runs and their curves."""
+"""Training runs, their curves, the files they may use and how their results compare."""
 
 from __future__ import annotations
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from rootstock.modelhub.models.common import AuthoredModel
+from rootstock.modelhub.models.common import AuthoredModel, Split
 from rootstock.modelhub.models.datasets import Snapshot
 from rootstock.tenancy.models import TenantModel
 
@@ -32,6 +32,14 @@ class TrainingRun(AuthoredModel):
     parent = models.ForeignKey(
         "ModelVersion", null=True, blank=True, on_delete=models.PROTECT, related_name="child_runs"
     )
+    # It begins as its parent is, labels and last layer included; otherwise only the parent's encoder is its base.
+    goes_on = models.BooleanField(default=False)
+    # Of a search: what is tried for each option, how many trials, and what came of them.
+    space = models.JSONField(default=dict)
+    trial_count = models.PositiveSmallIntegerField(default=0)
+    trials = models.JSONField(default=list)
+    # The figure by which epochs and trials are chosen, known from the first evaluation on.
+    headline = models.CharField(max_length=60, blank=True)
     job = models.ForeignKey(
         "jobs.Job", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
@@ -54,6 +62,11 @@ class TrainingRun(AuthoredModel):
 
     def __str__(self) -> str:
         return f"{self.name} · {self.number}"
+
+    @property
+    def is_search(self) -> bool:
+        """Whether it trains many models to find the best options."""
+        return bool(self.space)
 
     @property
     def ended(self) -> bool:
@@ -94,3 +107,41 @@ class TrainingPoint(TenantModel):
 
     def __str__(self) -> str:
         return f"step {self.step}"
+
+
+class TrainingFile(AuthoredModel):
+    """An uploaded file that runs may name as one of their options: rules, names, synonyms, texts."""
+
+    # The option of ml_core.training.TrainConfig that it is for.
+    option = models.CharField(max_length=40)
+    name = models.CharField(max_length=200)
+    # Relative to ROOTSTOCK_ARTIFACTS.
+    path = models.CharField(max_length=200)
+    size_bytes = models.PositiveBigIntegerField()
+    sha256 = models.CharField(max_length=64)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Comparison(AuthoredModel):
+    """Two versions on the same examples: how much better the second is, and whether chance may explain it."""
+
+    first = models.ForeignKey("ModelVersion", on_delete=models.PROTECT, related_name="+")
+    second = models.ForeignKey("ModelVersion", on_delete=models.PROTECT, related_name="+")
+    snapshot = models.ForeignKey(Snapshot, on_delete=models.CASCADE, related_name="comparisons")
+    split = models.CharField(max_length=10, choices=Split.choices)
+    count = models.PositiveIntegerField()
+    # {"accuracy": {"first", "second", "difference", "low", "high", "p_value"}, …}
+    differences = models.JSONField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organisation", "first", "second", "snapshot", "split"],
+                name="comparison_once",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.second.label} − {self.first.label}"

@@ -27,7 +27,8 @@ from rootstock.modelhub.services.names import check_model_name
 from rootstock.modelhub.services.predictions import Subject, predictions_log
 from rootstock.modelhub.services.shadows import shadow_end, shadow_start
 from rootstock.modelhub.services.snapshots import snapshot_create
-from rootstock.modelhub.services.training import training_cancel, training_start
+from rootstock.modelhub.services.training import training_cancel, training_resume, training_start
+from rootstock.modelhub.services.training_files import training_file_create, training_file_delete
 from rootstock.modelhub.services.versions import (
     gate_ensure,
     promotion_checks,
@@ -65,6 +66,9 @@ __all__ = [
     "shadow_start",
     "snapshot_create",
     "training_cancel",
+    "training_file_create",
+    "training_file_delete",
+    "training_resume",
     "training_start",
     "version_promote",
     "version_register",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,38 +9,34 @@ from django.db.models import Max
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from ml_core.training import ConfigError, TrainConfig
+from ml_core.training import training_options
 from rootstock.common.actors import Actor
 from rootstock.jobs.services import job_cancel, job_create
 from rootstock.modelhub.errors import Conflict, ModelhubError
-from rootstock.modelhub.models import ModelVersion, Snapshot, TrainingPoint, TrainingRun
+from rootstock.modelhub.models import (
+    Dataset,
+    ModelVersion,
+    Snapshot,
+    TrainingFile,
+    TrainingPoint,
+    TrainingRun,
+)
 from rootstock.modelhub.services.events import authored, record
 from rootstock.modelhub.services.locks import lock_name
-from rootstock.modelhub.services.versions import check_model_name
+from rootstock.modelhub.services.names import check_model_name
+from rootstock.modelhub.training_settings import (
+    Reference,
+    bad_option,
+    check_config,
+    check_search,
+    references,
+)
 from rootstock.realtime.services import event_append
 
 JOB_KIND = "modelhub.train"
 QUEUE = "training"
 
-# Options of ml_core.training.TrainConfig that a person may set; the others are ours to fill.
-OPTIONS = (
-    "base",
-    "epochs",
-    "batch_size",
-    "gradient_accumulation",
-    "learning_rate",
-    "weight_decay",
-    "warmup_ratio",
-    "dropout",
-    "max_length",
-    "class_weighting",
-    "early_stopping_patience",
-    "languages",
-    "seed",
-)
-# A base is the packaged model or a hub name. A path would reach other organisations' files.
-_LANGUAGE = re.compile(r"[a-z]{2,3}")
-_BASE = re.compile(r"packaged|[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+SEARCH_KIND = "modelhub.search"
 
 
 def training_start(
@@ -52,24 +46,29 @@ def training_start(
     actor: Actor,
     config: Mapping[str, Any] | None = None,
     parent: ModelVersion | None = None,
+    goes_on: bool = False,
+    space: Mapping[str, Any] | None = None,
+    trials: int = 0,
     queue_job: bool = True,
 ) -> TrainingRun:
     """Start a training run on a snapshot; its result becomes the next version of `name` ("finance.sentiment").
 
-    `config` holds options of `ml_core.training.TrainConfig` (see OPTIONS). With `parent` the run starts from that
-    version's encoder instead of `base`. Without `queue_job` nothing starts by itself: the caller goes on with
-    `rootstock.modelhub.runs.training_run_now`.
+    `config` holds options of `ml_core.training.TrainConfig` (see `training_settings`). With `parent` the run starts
+    from that version's encoder instead of `base`; with `goes_on` from the version as it is, its labels and last layer
+    included, and what it forgets on earlier snapshots is measured. With `space` it is a search: `trials` models with
+    options drawn from it are trained, and the best becomes the version. Without `queue_job` nothing starts by itself:
+    the caller goes on with `rootstock.modelhub.runs.training_run_now`.
 
     Raises:
-        ModelhubError: an option is unknown or out of range, or the name has another form.
+        ModelhubError: an option is unknown or out of range, names a row that is not there, or the name has another
+            form.
     """
     check_model_name(name)
-    options = check_config(config or {})
-    if parent is not None and "base" in options:
-        problem = _("Give a base or a parent version, not both.")
-        raise ModelhubError(
-            "invalid", problem, errors=[{"pointer": "/config/base", "detail": problem}]
-        )
+    task = snapshot.dataset.task
+    options = check_config(config or {}, task=task)
+    _check_references(options, snapshot)
+    _check_parent(options, parent, task, goes_on=goes_on)
+    tried = check_search(space, trials, task=task) if space is not None else {}
     lock_name("run", "number")
     last = TrainingRun.objects.aggregate(last=Max("number"))["last"] or 0
     run = TrainingRun.objects.create(
@@ -78,26 +77,51 @@ def training_start(
         snapshot=snapshot,
         config=options,
         parent=parent,
+        goes_on=goes_on,
+        space=tried,
+        trial_count=trials if tried else 0,
         **authored(actor),
     )
     if queue_job:
-        run.job = job_create(
-            kind=JOB_KIND,
-            title=_("Train %(name)s on %(snapshot)s") % {"name": name, "snapshot": snapshot},
-            params={"run": str(run.pk)},
-            actor=actor,
-            queue=QUEUE,
-        )
-        run.save(update_fields=["job", "updated_at"])
+        _queue(run, actor)
     record(
         actor=actor,
         action="models.run.start",
         target=str(run),
         target_id=run.pk,
-        changes={"snapshot": snapshot.content_hash, "config": options},
+        changes={"snapshot": snapshot.content_hash, "config": options}
+        | ({"space": tried, "trials": trials} if tried else {}),
         event={"name": name, "number": run.number, "state": run.state},
     )
     return run
+
+
+def training_resume(*, run: TrainingRun, actor: Actor) -> TrainingRun:
+    """Take up a run that failed or was stopped; it goes on from its last checkpoint, if that is still there.
+
+    Raises:
+        Conflict: it has not ended, or ended well.
+    """
+    locked = (
+        TrainingRun.objects.select_for_update(of=("self",))
+        .select_related("job", "snapshot__dataset")
+        .get(pk=run.pk)
+    )
+    if locked.current_state not in (TrainingRun.State.FAILED, TrainingRun.State.CANCELLED):
+        raise Conflict("run-not-stopped", _("Only a run that failed or was stopped can go on."))
+    locked.state = TrainingRun.State.QUEUED
+    locked.error = locked.error_code = ""
+    locked.finished_at = None
+    locked.save()
+    _queue(locked, actor)
+    record(
+        actor=actor,
+        action="models.run.resume",
+        target=str(locked),
+        target_id=locked.pk,
+        event={"name": locked.name, "number": locked.number, "state": locked.state},
+    )
+    return locked
 
 
 def training_cancel(*, run: TrainingRun, actor: Actor) -> TrainingRun:
@@ -131,11 +155,10 @@ def training_cancel(*, run: TrainingRun, actor: Actor) -> TrainingRun:
 
 
 def run_started(*, run: TrainingRun) -> None:
-    """Mark a run as running; what an earlier, broken attempt left of a curve is dropped."""
-    TrainingPoint.objects.filter(run=run).delete()
+    """Mark a run as running; its curve and log stay, an earlier attempt may have left a checkpoint to go on from."""
     run.state = TrainingRun.State.RUNNING
     run.attempts += 1
-    run.phase, run.fraction, run.eta_seconds, run.log = "", 0.0, None, ""
+    run.phase, run.fraction, run.eta_seconds = "", 0.0, None
     run.started_at = timezone.now()
     run.save()
     _run_event(run, "run.state")
@@ -149,14 +172,32 @@ def run_progressed(
     eta_seconds: float | None,
     points: Sequence[TrainingPoint],
     log: str,
+    begins_at: int | None = None,
 ) -> None:
-    """Store what has happened since the last call, and tell the open pages."""
+    """Store what has happened since the last call, and tell the open pages.
+
+    `begins_at` is the first step of this attempt: what an earlier one had drawn from there on is dropped.
+    """
+    if begins_at is not None:
+        TrainingPoint.objects.filter(run=run, step__gte=begins_at).delete()
     TrainingPoint.objects.bulk_create(points)
     run.phase, run.fraction, run.eta_seconds, run.log = phase, fraction, eta_seconds, log
-    run.save(update_fields=["phase", "fraction", "eta_seconds", "log", "updated_at"])
+    run.save(
+        update_fields=[
+            "phase",
+            "fraction",
+            "eta_seconds",
+            "log",
+            "headline",
+            "trials",
+            "updated_at",
+        ]
+    )
     _run_event(
         run,
         "run.progress",
+        headline=run.headline,
+        trials=len(run.trials),
         points=[
             {"step": p.step, "epoch": p.epoch, "loss": p.loss, "metrics": p.metrics} for p in points
         ],
@@ -186,39 +227,70 @@ def run_ended(
     _run_event(run, "run.state", error=error)
 
 
-def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The options as JSON values, checked by ml_core itself.
-
-    Raises:
-        ModelhubError: that names the option.
-    """
-    for key in config:
-        if key not in OPTIONS:
-            problem = _("Unknown option; there are: %(options)s.") % {"options": ", ".join(OPTIONS)}
-            raise _bad_option(str(key), problem)
-    base = config.get("base")
-    if base is not None and not (isinstance(base, str) and _BASE.fullmatch(base)):
-        raise _bad_option("base", _("Use “packaged” or the name of a model on the hub."))
-    for key, value in config.items():
-        if isinstance(value, float) and not math.isfinite(value):
-            raise _bad_option(key, _("This is no finite number."))
-    languages = config.get("languages")
-    if languages is not None and not (
-        isinstance(languages, list) and all(_LANGUAGE.fullmatch(str(code)) for code in languages)
-    ):
-        raise _bad_option("languages", _("Give a list of language codes, such as en and zh."))
-    try:
-        checked = TrainConfig.from_mapping({"train": "train.jsonl", "out": "out", **config})
-    except ConfigError as error:
-        option = str(error).partition(":")[0]
-        raise _bad_option(option if option in OPTIONS else "", str(error)) from error
-    values = checked.to_dict()
-    return {key: values[key] for key in config}
+def _queue(run: TrainingRun, actor: Actor) -> None:
+    words = (
+        _("Search options of %(name)s on %(snapshot)s")
+        if run.is_search
+        else _("Train %(name)s on %(snapshot)s")
+    )
+    run.job = job_create(
+        kind=SEARCH_KIND if run.is_search else JOB_KIND,
+        title=words % {"name": run.name, "snapshot": run.snapshot},
+        params={"run": str(run.pk)},
+        actor=actor,
+        queue=QUEUE,
+    )
+    run.save(update_fields=["job", "updated_at"])
 
 
-def _bad_option(option: str, problem: str) -> ModelhubError:
-    pointer = f"/config/{option}".rstrip("/")
-    return ModelhubError("invalid", problem, errors=[{"pointer": pointer, "detail": problem}])
+def _check_references(config: Mapping[str, Any], snapshot: Snapshot) -> None:
+    """Refuse what names no row of the organisation, or one that does not fit."""
+    for option, named in references(config).items():
+        for each in named:
+            problem = _reference_problem(option, each, snapshot)
+            if problem:
+                raise bad_option(option, problem)
+
+
+def _reference_problem(option: str, named: Reference, snapshot: Snapshot) -> str:
+    if named.kind == "file":
+        file = TrainingFile.objects.filter(pk=named.pk).first()
+        if file is None:
+            return _("There is no such file.")
+        return "" if file.option == option else _("This file was uploaded for another option.")
+    if named.kind == "dataset":
+        found = Dataset.objects.filter(pk=named.pk).exists()
+        return "" if found else _("There is no such data set.")
+    earlier = Snapshot.objects.select_related("dataset").filter(pk=named.pk).first()
+    if earlier is None:
+        return _("There is no such snapshot.")
+    if earlier.dataset.task != snapshot.dataset.task:
+        return _("This snapshot is of another task.")
+    return ""
+
+
+def _check_parent(
+    config: Mapping[str, Any], parent: ModelVersion | None, task: str, *, goes_on: bool
+) -> None:
+    if parent is None:
+        if goes_on:
+            raise _bad("goes_on", _("Name the version to go on from."))
+        return
+    if "base" in config:
+        raise bad_option("base", _("Give a base or a parent version, not both."))
+    if goes_on:
+        if parent.task != task:
+            raise _bad("parent", _("A version of another task cannot be gone on from."))
+        previous = next(each for each in training_options() if each.name == "previous")
+        if previous.tasks is not None and task not in previous.tasks:
+            raise _bad(
+                "goes_on",
+                _("This task can start from a version's encoder, but not go on from all of it."),
+            )
+
+
+def _bad(place: str, problem: str) -> ModelhubError:
+    return ModelhubError("invalid", problem, errors=[{"pointer": f"/{place}", "detail": problem}])
 
 
 def _run_event(run: TrainingRun, kind: str, **more: Any) -> None:
