@@ -35,6 +35,9 @@ def main() -> int:
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=", ".join(available))
     parser.add_argument("--list", action="store_true", help="name the sections")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there as well")
+    parser.add_argument(
+        "--only", default="", metavar="TEXT", help="measure only settings whose JSON has this text"
+    )
     parser.add_argument("--fresh", action="store_true", help="measure again what was kept")
     options = parser.parse_args()
     if options.list:
@@ -51,7 +54,15 @@ def main() -> int:
     measured: dict[str, Any] = {}
     for name in options.sections:
         section = available[name]
-        result = run_section(section, var_directory() / "bench", progress, fresh=options.fresh)
+        result = run_section(
+            section,
+            var_directory() / "bench",
+            progress,
+            fresh=options.fresh,
+            only=options.only,
+        )
+        if section.summarise is not None:
+            result.rows = section.summarise(result.rows)
         print(f"\n{section.title}\n{machine_line(section.packages)}, {now()}\n")
         print(table(section, result.rows))
         for note in section.notes:

@@ -30,6 +30,8 @@ _LISTS = ("周边景点", "周边餐馆", "周边酒店")
 _UNITS = {"人均消费": "元", "价格": "元", "门票": "元", "评分": "分"}
 _WORDS = ("地址", "电话", "营业时间", "游玩时间", "地铁", "酒店类型")
 _CODE = re.compile(r"【(?:(景点|餐馆|酒店)(\d+)|(\d+)([^】\d]+))】")
+# A list's separators where nothing came between them.
+_EMPTY = re.compile(r"(?:[,，、]\s*)+(?=[,，、。；！？]|$)")
 _RATING = re.compile(r"(\d(?:\.\d)?)分以上")
 _RANGE = re.compile(r"(\d+)\s*-\s*(\d+)元")
 
@@ -139,7 +141,7 @@ def filled(reply: str, dialogue: Dialogue, place: int, places: Places) -> str:
             return value[turn] if value and turn < len(value) else ""
         return _shown(slot, value)
 
-    return _CODE.sub(fact, reply)
+    return _EMPTY.sub("", _CODE.sub(fact, reply))
 
 
 def _coded(turns: list[Turn], places: Places) -> Dialogue:

@@ -66,6 +66,8 @@ class Section:
     sources: Sequence[str]
     notes: Sequence[str] = ()
     packages: Sequence[str] = SHOWN_VERSIONS
+    # Makes the rows that are shown out of those that were measured: means over seeds.
+    summarise: Callable[[list[Row]], list[Row]] | None = None
 
 
 @dataclass
@@ -78,8 +80,11 @@ class Result:
     measured: int = 0
 
 
-def run_section(section: Section, store: Path, progress: Progress, *, fresh: bool) -> Result:
-    """Measure every configuration that is not in the store; a failed one does not stop the others."""
+def run_section(
+    section: Section, store: Path, progress: Progress, *, fresh: bool, only: str = ""
+) -> Result:
+    """Measure every configuration that is not in the store; a failed one does not stop the others. With ``only`` those
+    are measured whose JSON has that text; what the store has of the others is shown all the same."""
     result = Result(section)
     base = {
         "section": section.name,
@@ -93,8 +98,10 @@ def run_section(section: Section, store: Path, progress: Progress, *, fresh: boo
             json.dumps({**base, "configuration": configuration}, sort_keys=True).encode()
         ).hexdigest()[:20]
         kept = store / section.name / f"{key}.json"
-        if kept.exists() and not fresh:
+        if kept.exists() and not (fresh and only in json.dumps(configuration)):
             result.rows += json.loads(kept.read_text())["rows"]
+            continue
+        if only not in json.dumps(configuration):
             continue
         progress(f"{section.name} {number} of {len(configurations)}: {configuration}")
         try:
