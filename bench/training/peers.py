@@ -157,8 +157,8 @@ def trainer() -> dict[str, Any]:
 
 
 def setfit() -> dict[str, Any]:
-    """SetFit with its defaults but 20 pairs a row and kind (its default, all pairs, would be fifty million and does not fit
-    into memory); every five minutes a logistic head on the body as it is, whose fit is counted."""
+    """SetFit with its defaults but 20 pairs a row and kind (its default, all pairs, would be fifty million and too
+    many for the memory); every five minutes a logistic head on the body as it is, whose fit is counted."""
     from datasets import Dataset
     from sentence_transformers import SentenceTransformer
     from setfit import SetFitModel, Trainer, TrainingArguments

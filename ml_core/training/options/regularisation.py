@@ -34,7 +34,9 @@ class RegularisationOptions:
         above=0,
         tasks=_TEXT,
     )
-    adversarial_steps: int = option("Steps of PGD.", default=3, at_least=1, tasks=_TEXT)
+    adversarial_steps: int = option(
+        "Steps of PGD, each with a pass of its own.", default=3, at_least=1, tasks=_TEXT
+    )
     r_drop: float = option(
         "Weight of R-Drop: two passes with different dropout must agree. 0: off; the paper uses 1 to 5. Costs a second "
         "pass.",
