@@ -28,6 +28,7 @@ from ml_core.training.checkpoints import seal
 from ml_core.training.methods.base import Method, Run
 from ml_core.training.optimiser import build_optimiser
 from ml_core.training.progress import TrainingError
+from ml_core.training.reporting import report_callbacks
 from ml_core.training.weights import changing_weights, put_back, read_weights, write_weights
 
 _MODEL = "model.safetensors"
@@ -77,7 +78,7 @@ class FineTuner(Trainer):
             logging_strategy="steps",
             logging_steps=10,
             logging_nan_inf_filter=False,
-            report_to=list(config.reporting) or "none",
+            report_to="none",
             disable_tqdm=True,
             remove_unused_columns=False,
             label_names=["labels"],
@@ -91,7 +92,7 @@ class FineTuner(Trainer):
             train_dataset=features,
             eval_dataset=run.task.data.validation,
             data_collator=run.task.collate,
-            callbacks=[self._course],
+            callbacks=[self._course, *report_callbacks(config)],
         )
         self.remove_callback(PrinterCallback)
 

@@ -27,8 +27,9 @@ def report_callbacks(config: TrainConfig) -> list[Any]:
             from torch.utils.tensorboard import SummaryWriter
 
             directory = config.reporting_directory or Path("runs") / config.out.name
-            writer = SummaryWriter(str(directory))  # type: ignore[no-untyped-call]
-            found.append(TensorBoardCallback(writer))
+            make: Any = TensorBoardCallback
+            found.append(make(SummaryWriter(str(directory))))  # type: ignore[no-untyped-call]
         else:
-            found.append({"wandb": WandbCallback, "mlflow": MLflowCallback}[name]())
+            make = {"wandb": WandbCallback, "mlflow": MLflowCallback}[name]
+            found.append(make())
     return found

@@ -34,6 +34,7 @@ from ml_core.training.distributed import (
 from ml_core.training.engine import FineTuner
 from ml_core.training.methods import Method, Run, wanted_methods
 from ml_core.training.progress import Reporter, TrainingError
+from ml_core.training.reporting import check_reporting
 from ml_core.training.weights import changing_weights, put_back
 
 
@@ -44,6 +45,7 @@ def run(config: TrainConfig, data: TaskData, reporter: Reporter) -> Artifact:
     except ValueError as error:
         raise ConfigError(str(error)) from None
     _check_processes(config)
+    check_reporting(config)
     if not is_first():
         reporter = Reporter(lambda _: None, lambda: False)
     devices = list(range(torch.cuda.device_count())) if device.type == "cuda" else []
