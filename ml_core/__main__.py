@@ -346,7 +346,7 @@ def _predict(options: argparse.Namespace) -> int:
 def _unanswered(task: str, text_column: str) -> dict[str, str]:
     """Columns of a file whose rows need no answer: one that is there is not read."""
     columns = {"text": text_column} if task in _FLAT_TEXTS else {}
-    if task in _FLAT_TEXTS or task == "reranking":
+    if task in _FLAT_TEXTS or task in {"reranking", "image-classification"}:
         columns[str(FIELDS[task].answer)] = ""
     return columns
 
