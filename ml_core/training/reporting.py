@@ -19,7 +19,11 @@ def check_reporting(config: TrainConfig) -> None:
 def report_callbacks(config: TrainConfig) -> list[Any]:
     """The Trainer's callbacks for ``config.reporting``. TensorBoard writes to ``reporting_directory``; the others are
     set up by their own environment variables."""
-    from transformers.integrations import MLflowCallback, TensorBoardCallback, WandbCallback
+    from transformers.integrations.integration_utils import (
+        MLflowCallback,
+        TensorBoardCallback,
+        WandbCallback,
+    )
 
     found: list[Any] = []
     for name in config.reporting:
@@ -28,7 +32,7 @@ def report_callbacks(config: TrainConfig) -> list[Any]:
 
             directory = config.reporting_directory or Path("runs") / config.out.name
             make: Any = TensorBoardCallback
-            found.append(make(SummaryWriter(str(directory))))  # type: ignore[no-untyped-call]
+            found.append(make(SummaryWriter(str(directory))))
         else:
             make = {"wandb": WandbCallback, "mlflow": MLflowCallback}[name]
             found.append(make())
