@@ -38,6 +38,8 @@ def configurations() -> list[dict[str, Any]]:
         for data in ("bbc", "reuters")
         for weights in ("pretrained", "random")
     ]
+    found += [{"line": "entities", "data": name} for name in ("wnut17", "finer-ord")]
+    found += [{"line": "images"}, {"line": "dialogues"}]
     found += [
         {"line": "efficient", "method": method, "seed": seed}
         for method in EFFICIENT

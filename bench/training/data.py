@@ -9,12 +9,14 @@ import os
 import random
 import re
 import tarfile
+import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ml_core.data import read_rows
 from rootstock.launch.bootstrap import ROOT
 from rootstock.modelhub.grouping import Groups, join_near_duplicates
 
@@ -173,6 +175,48 @@ def reuters(*, seed: int = 0) -> Split:
     return Split(train, validation, test)
 
 
+def wnut17() -> Split:
+    """WNUT-17, its train, dev and annotated test sentences."""
+    directory = data_directory() / "wnut17"
+    parts = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for part, name in (
+            ("train", "wnut17train.conll.gz"),
+            ("validation", "emerging.dev.conll"),
+            ("test", "emerging.test.annotated.gz"),
+        ):
+            raw = (directory / name).read_bytes()
+            path = Path(folder) / f"{part}.conll"
+            path.write_bytes(gzip.decompress(raw) if name.endswith(".gz") else raw)
+            parts[part] = [row.content for row in read_rows(path, "token-classification")]
+    return Split(parts["train"], parts["validation"], parts["test"])
+
+
+_FINER_TAGS = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC", "B-ORG", "I-ORG")
+
+
+def finer_ord() -> Split:
+    """FiNER-ORD, a row for each document."""
+    parts = []
+    for part in ("train", "val", "test"):
+        path = data_directory() / f"finer_ord/{part}_gold_data.csv.gz"
+        documents: dict[str, Row] = {}
+        with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                document = documents.setdefault(row["doc_idx"], {"tokens": [], "tags": []})
+                document["tokens"].append(row["gold_token"])
+                document["tags"].append(_FINER_TAGS[int(row["gold_label"])])
+        parts.append(list(documents.values()))
+    return Split(*parts)
+
+
+def unpack_cifar10(directory: Path) -> None:
+    """train/ and test/ with a folder of images for each of the ten classes; 20,000 and 10,000 images."""
+    archive = data_directory() / "cifar10_jpg/cifar10_train2000pc_test1000pc.tar.xz"
+    with tarfile.open(archive) as file:
+        file.extractall(directory, filter="data")
+
+
 def few(rows: Sequence[Row], shots: int, seed: int) -> list[Row]:
     """``shots`` rows of each label, by chance."""
     by_label: dict[str, list[Row]] = defaultdict(list)
@@ -231,6 +275,8 @@ _LOADERS: dict[str, Callable[..., Split]] = {
     "banking77-stages": banking77_stages,
     "bbc": bbc,
     "clinc150": clinc150,
+    "finer-ord": finer_ord,
     "phrasebank": phrasebank,
     "reuters": reuters,
+    "wnut17": wnut17,
 }

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bench import crosswoz
 from bench.harness import Progress, Row
 from bench.training import data, peers, recipes
 from bench.training.runs import Outcome, run, train, train_and_test
@@ -84,6 +85,65 @@ def topics(configuration: Configuration, progress: Progress) -> list[Row]:
     return [
         _row(name, what, outcome),
         _row(name, what, outcome, figure="macro_f1"),
+    ]
+
+
+def entities(configuration: Configuration, progress: Progress) -> list[Row]:
+    """Entity recognition; entity-level and token-level figures."""
+    name = configuration["data"]
+    outcome = train_and_test(recipes.shipped(name.replace("-", "_")), data.load(name), progress)
+    title = {"wnut17": "WNUT17", "finer-ord": "FiNER-ORD"}[name]
+    published = {"wnut17": "BERT-base ~.48, BERTweet .565 (F1)", "finer-ord": None}[name]
+    token = outcome.report["tokens"]["averages"]
+    rows = [_row(title, "entities", outcome, None, published, figure="f1")]
+    for key in ("micro", "macro", "weighted"):
+        value = token[key]["f1"]
+        rows.append({**rows[0], "figure": f"token F1, {key}", "value": value, "published": None})
+    return rows
+
+
+def images(configuration: Configuration, progress: Progress) -> list[Row]:
+    """CIFAR-10, 20,000 training images, a small ResNet from random weights."""
+    with tempfile.TemporaryDirectory(prefix="rootstock-bench-") as folder:
+        directory = Path(folder)
+        data.unpack_cifar10(directory)
+        options = {
+            **recipes.shipped("cifar10"),
+            "train": str(directory / "train"),
+            "validation": None,
+        }
+        artifact, _, seconds, peak = train(options, directory, progress)
+        printed = run(["evaluate", str(artifact), "--data", str(directory / "test")])
+    report = json.loads(printed.splitlines()[-1])
+    return [
+        {
+            "data": "CIFAR-10 (20,000)",
+            "what": "ResNet-9, random weights",
+            "figure": "accuracy",
+            "value": report["accuracy"],
+            "aim": "≥ .80",
+            "seconds": seconds,
+            "peak_mb": peak,
+        }
+    ]
+
+
+def dialogues(configuration: Configuration, progress: Progress) -> list[Row]:
+    """CrossWOZ: a decoder from random weights beside copying the nearest reply."""
+    with tempfile.TemporaryDirectory(prefix="rootstock-bench-") as folder:
+        directory = Path(folder)
+        source = data.data_directory() / "crosswoz"
+        crosswoz.main(source, directory)
+        options = {**recipes.shipped("crosswoz"), "validation": None}
+        artifact, _, seconds, peak = train(options, directory, progress)
+        found = crosswoz.compare(artifact, source)
+    examples = found.pop("examples")
+    progress(json.dumps(examples[:3], ensure_ascii=False))
+    return [
+        {"data": "CrossWOZ", "what": what, "figure": figure, "value": values[key]}
+        | ({"seconds": seconds, "peak_mb": peak} if what == "model" else {})
+        for what, values in found.items()
+        for figure, key in (("chrF", "chrf"), ("BLEU", "bleu"))
     ]
 
 
@@ -204,9 +264,12 @@ def _row(
 LINES: dict[str, Callable[[Configuration, Progress], list[Row]]] = {
     "clinc": clinc,
     "continual": continual,
+    "dialogues": dialogues,
     "efficient": efficient,
+    "entities": entities,
     "few-shot": few_shot,
     "full": full,
+    "images": images,
     "method": method,
     "phrasebank": phrasebank,
     "time": time_to_accuracy,

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import yaml
+
+from rootstock.launch.bootstrap import ROOT
+
 Options = dict[str, Any]
 
 _FIXED: Options = {"keep": "last", "early_stopping_patience": 0, "calibration": "none"}
@@ -49,6 +53,15 @@ TOPICS_RANDOM: Options = {
     "weights": "random",
     "learning_rate": 5e-4,
 }
+
+
+def shipped(name: str) -> Options:
+    """A recipe of docs/recipes."""
+    found: Options = yaml.safe_load(
+        (ROOT / f"docs/recipes/{name}.yaml").read_text(encoding="utf-8")
+    )
+    return found
+
 
 EFFICIENT: dict[str, Options] = {
     "full": {},
