@@ -114,13 +114,25 @@ def reliability_bins(
     )
 
 
+def smoothed_truth(truth: np.ndarray, labels: int) -> np.ndarray:
+    """Targets (examples, labels) for label indices (examples,): 1 - 1 / (n + 2) at the truth, the
+    rest alike at the other labels (Platt 1999)."""
+    rest = 1 / (len(truth) + 2) if labels > 1 else 0.0
+    targets = np.full((len(truth), labels), rest / max(1, labels - 1))
+    targets[np.arange(len(truth)), truth] = 1 - rest
+    return targets
+
+
 def fit_temperature(logits: np.ndarray, truth: np.ndarray) -> TemperatureFit:
-    """The temperature T > 0 for which softmax(logits / T) has the least negative log-likelihood.
+    """The temperature T > 0 for which softmax(logits / T) has the least cross-entropy with the
+    smoothed truth.
 
     ``logits`` (examples, labels) of rows that were not trained on, ``truth`` label indices
-    (examples,). The likelihood is concave in 1/T, so the root of its slope is found by bisection
-    (no step size, no failure to converge); T stays within 0.05 and 20, which matters only where all
-    rows are right (T would fall to 0) or the logits say nothing. Guo et al. 2017.
+    (examples,). Guo et al. 2017, with the targets of Platt 1999: 1 - 1 / (n + 2) for a row's label,
+    the rest spread over the other labels alike. Of n right answers in a row the best guess of the
+    next one is not certainty, and the plain likelihood would have T fall to 0 where all rows are
+    right. The cross-entropy is convex in 1/T, so the root of its slope is found by bisection (no
+    step size, no failure to converge); T stays within 0.05 and 20.
 
     Raises ValueError for no rows, other shapes, or logits that are not finite.
     """
@@ -129,12 +141,12 @@ def fit_temperature(logits: np.ndarray, truth: np.ndarray) -> TemperatureFit:
         raise ValueError(f"logits of shape {logits.shape} for truth of shape {truth.shape}")
     if not np.isfinite(logits).all():
         raise ValueError("the logits are not all finite")
-    rows = np.arange(len(truth))
+    wanted = (smoothed_truth(truth, logits.shape[1]) * logits).sum(1)
 
     def slope(inverse: float) -> float:
-        """Derivative of the mean negative log-likelihood in 1/T; it only ever rises."""
+        """Derivative of the mean cross-entropy in 1/T; it only ever rises."""
         expected = (softmax(logits * inverse) * logits).sum(1)
-        return float((expected - logits[rows, truth]).mean())
+        return float((expected - wanted).mean())
 
     low, high = np.log(1 / _TEMPERATURES[1]), np.log(1 / _TEMPERATURES[0])
     for _ in range(50):

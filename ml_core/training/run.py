@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import platform
 import random
 import tempfile
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 from ml_core.models.classifier import select_device
@@ -35,7 +37,9 @@ from ml_core.training.engine import FineTuner
 from ml_core.training.methods import Method, Run, wanted_methods
 from ml_core.training.progress import Reporter, TrainingError
 from ml_core.training.reporting import check_reporting
-from ml_core.training.weights import changing_weights, put_back
+from ml_core.training.weights import changing_weights, failed_write, put_back
+
+_TOKENIZER_SETTINGS = "tokenizer_config.json"
 
 
 def run(config: TrainConfig, data: TaskData, reporter: Reporter) -> Artifact:
@@ -77,9 +81,12 @@ def run(config: TrainConfig, data: TaskData, reporter: Reporter) -> Artifact:
                 checkpoint=checkpoint,
                 marks=marks,
             )
-        except OSError as error:
+        except (OSError, SafetensorError, RuntimeError) as error:
+            problem = failed_write(error)
+            if problem is None:
+                raise
             raise TrainingError(
-                f"{error.filename or directory}: cannot be written: {error.strerror or error}"
+                f"{getattr(error, 'filename', None) or directory}: cannot be written: {problem}"
                 + (
                     "; make room and start again: the run goes on from its last checkpoint"
                     if config.checkpoints
@@ -130,6 +137,7 @@ def _train(
 
     def write_files(target: Path) -> None:
         task.save(target)
+        _forget_machine(target / _TOKENIZER_SETTINGS)
         for name, text in context.files.items():
             (target / name).write_text(text, encoding="utf-8")
         card = write_card(manifest, evaluation.report, data, context.notes)
@@ -138,6 +146,15 @@ def _train(
     artifact = write_artifact(config.out, manifest, write_files, overwrite=config.overwrite)
     wait_for_all()
     return artifact
+
+
+def _forget_machine(settings: Path) -> None:
+    """Drop from a tokenizer's settings what says where it was loaded, or equal models had unequal digests."""
+    if settings.is_file():
+        values = json.loads(settings.read_text(encoding="utf-8"))
+        values.pop("local_files_only", None)
+        text = json.dumps(values, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
+        settings.write_text(text, encoding="utf-8")
 
 
 def fit(

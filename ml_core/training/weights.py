@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -39,3 +40,15 @@ def write_weights(weights: dict[str, Tensor], path: Path) -> None:
 def read_weights(path: Path) -> dict[str, Tensor]:
     """Read what `write_weights` wrote."""
     return load_file(path)
+
+
+def failed_write(error: Exception) -> str | None:
+    """Why a file could not be written, when that is what ``error`` tells: safetensors and torch have their own ways
+    to say that the disk is full. None for any other error."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    text = str(error)
+    if isinstance(error, SafetensorError):
+        return text.rpartition("I/O error: ")[2] if "I/O error" in text else None
+    of_torch = "PytorchStreamWriter" in text or "inline_container" in text
+    return "the disk is full, or the file too large" if of_torch else None
