@@ -11,7 +11,10 @@ from rootstock.jobs.runner import JobCancelled, JobContext, job_kind
 from rootstock.modelhub.evaluations import OnProgress, execute_evaluation, execute_gate
 from rootstock.modelhub.importing import execute_import
 from rootstock.modelhub.inference import DeploymentResult
+from rootstock.modelhub.pairing import execute_comparison
 from rootstock.modelhub.runs import execute_run
+from rootstock.modelhub.selecting import SELECT_JOB, execute_selection
+from rootstock.modelhub.services.comparisons import COMPARE_JOB
 from rootstock.modelhub.services.gate import EVALUATE_JOB, GATE_JOB
 from rootstock.modelhub.services.imports import JOB_KIND as IMPORT_JOB
 from rootstock.modelhub.services.predictions import SHADOW_TOPIC
@@ -40,6 +43,35 @@ def run_training(context: JobContext) -> dict[str, Any]:
 def run_search(context: JobContext) -> dict[str, Any]:
     """Search for the options of the run that the job names."""
     return run_training(context)
+
+
+@job_kind(SELECT_JOB, resumable=True)
+def run_selection(context: JobContext) -> dict[str, Any]:
+    """Find the texts that would teach the version of the job most."""
+    return execute_selection(
+        organisation_id=context.organisation_id,
+        version_id=uuid.UUID(context.params["version"]),
+        dataset_id=uuid.UUID(context.params["dataset"]),
+        count=context.params["count"],
+        strategy=context.params["strategy"],
+        on_progress=_progress(context),
+    )
+
+
+@job_kind(COMPARE_JOB, resumable=True)
+def run_comparison(context: JobContext) -> dict[str, Any]:
+    """Compare the two versions that the job names."""
+    with context.scope():
+        job = Job.objects.get(pk=context.job_id)
+    return execute_comparison(
+        organisation_id=context.organisation_id,
+        first_id=uuid.UUID(context.params["first"]),
+        second_id=uuid.UUID(context.params["second"]),
+        snapshot_id=uuid.UUID(context.params["snapshot"]),
+        split=context.params["split"],
+        actor=Actor(job.actor_kind, job.actor_id, job.actor_label),  # type: ignore[arg-type]
+        on_progress=_progress(context),
+    )
 
 
 @job_kind(GATE_JOB, resumable=True)

@@ -7,7 +7,6 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from ml_core.training import training_options
 from rootstock.modelhub import gate, selectors
 from rootstock.modelhub.models import (
     Dataset,
@@ -19,12 +18,10 @@ from rootstock.modelhub.models import (
     Prediction,
     Snapshot,
     Task,
-    TrainingRun,
 )
 from rootstock.modelhub.services.examples import MAX_LABEL_CHARACTERS, MAX_TEXT_CHARACTERS
 
 MAX_EXAMPLES = 1000
-_HELP = {option.name: option.help for option in training_options()}
 
 # {"negative": 12, …}
 Counts = {"type": "object", "additionalProperties": {"type": "integer"}}
@@ -237,7 +234,6 @@ class SnapshotOutput(serializers.ModelSerializer[Snapshot]):
         counts: dict[str, dict[str, int]] = row.label_counts
         return counts
 
-
     @extend_schema_field(Counts)
     def get_split_counts(self, row: Snapshot) -> dict[str, int]:
         """Examples by part."""
@@ -270,137 +266,6 @@ class SnapshotQuery(serializers.Serializer[Any]):
     """Which snapshots."""
 
     dataset = serializers.UUIDField(required=False)
-
-
-class TrainingConfig(serializers.Serializer[Any]):
-    """Options of the training; what is left out has a tested default."""
-
-    base = serializers.CharField(required=False, max_length=200, help_text=_HELP["base"])
-    epochs = serializers.IntegerField(
-        required=False, min_value=1, max_value=1000, help_text=_HELP["epochs"]
-    )
-    batch_size = serializers.IntegerField(
-        required=False, min_value=1, max_value=4096, help_text=_HELP["batch_size"]
-    )
-    gradient_accumulation = serializers.IntegerField(
-        required=False, min_value=1, max_value=1024, help_text=_HELP["gradient_accumulation"]
-    )
-    learning_rate = serializers.FloatField(
-        required=False,
-        min_value=1e-9,
-        max_value=0.99,
-        help_text=_HELP["learning_rate"],
-    )
-    weight_decay = serializers.FloatField(
-        required=False, min_value=0, max_value=10, help_text=_HELP["weight_decay"]
-    )
-    warmup_ratio = serializers.FloatField(
-        required=False, min_value=0, max_value=0.99, help_text=_HELP["warmup_ratio"]
-    )
-    dropout = serializers.FloatField(
-        required=False, min_value=0, max_value=0.99, help_text=_HELP["dropout"]
-    )
-    max_length = serializers.IntegerField(
-        required=False, min_value=8, max_value=8192, help_text=_HELP["max_length"]
-    )
-    class_weighting = serializers.ChoiceField(
-        ["none", "balanced"], required=False, help_text=_HELP["class_weighting"]
-    )
-    early_stopping_patience = serializers.IntegerField(
-        required=False, min_value=0, max_value=1000, help_text=_HELP["early_stopping_patience"]
-    )
-    languages = serializers.ListField(
-        child=serializers.RegexField(r"^[a-z]{2,3}$", max_length=3),
-        required=False,
-        min_length=1,
-        max_length=50,
-        help_text=_HELP["languages"],
-    )
-    seed = serializers.IntegerField(
-        required=False, min_value=0, max_value=2**32 - 1, help_text=_HELP["seed"]
-    )
-
-    def to_internal_value(self, data: Any) -> Any:
-        """Refuse an unknown option: a misspelt one must not be silently left at its default."""
-        unknown = sorted(set(data) - set(self.fields)) if isinstance(data, dict) else []
-        if unknown:
-            raise serializers.ValidationError({str(key)[:60]: "unknown option" for key in unknown})
-        return super().to_internal_value(data)
-
-
-class RunInput(serializers.Serializer[Any]):
-    """A new training run."""
-
-    snapshot = serializers.UUIDField()
-    name = serializers.CharField(
-        max_length=120,
-        help_text='The series of versions that the result joins, such as "finance.sentiment".',
-    )
-    parent = serializers.UUIDField(  # type: ignore[assignment]
-        required=False,
-        allow_null=True,
-        default=None,
-        help_text="Start from this version's encoder instead of `base`.",
-    )
-    config = TrainingConfig(required=False)
-
-
-class RunQuery(serializers.Serializer[Any]):
-    """Which runs."""
-
-    name = serializers.CharField(required=False, max_length=120)
-    state = serializers.ChoiceField(TrainingRun.State.values, required=False)
-
-
-class RunOutput(serializers.ModelSerializer[TrainingRun]):
-    """A training run."""
-
-    snapshot = serializers.UUIDField(source="snapshot_id")
-    dataset = serializers.UUIDField(source="snapshot.dataset_id")
-    parent = serializers.UUIDField(source="parent_id", allow_null=True)  # type: ignore[assignment]
-    job = serializers.UUIDField(source="job_id", allow_null=True)
-    state = serializers.ChoiceField(TrainingRun.State.values, source="current_state")
-    error = serializers.CharField(source="current_error")
-    version = serializers.SerializerMethodField()
-    actor = serializers.CharField(source="actor_label")
-    config = TrainingConfig()
-
-    class Meta:
-        model = TrainingRun
-        fields = [
-            "id", "name", "number", "snapshot", "dataset", "parent", "config", "job", "state", "phase", "fraction",
-            "eta_seconds", "attempts", "error_code", "error", "peak_memory_mb", "version", "actor", "created_at",
-            "updated_at", "started_at", "finished_at",
-        ]  # fmt: skip
-
-    @extend_schema_field(serializers.UUIDField(allow_null=True))
-    def get_version(self, row: TrainingRun) -> Any:
-        """The version that came of it."""
-        version = getattr(row, "version", None)
-        return None if version is None else str(version.pk)
-
-
-class CurvePointOutput(serializers.Serializer[Any]):
-    """A point of the curve: the training loss at a step, or the metrics of an evaluation."""
-
-    step = serializers.IntegerField()
-    epoch = serializers.FloatField()
-    loss = serializers.FloatField(allow_null=True)
-    metrics = serializers.DictField(child=serializers.FloatField(), allow_null=True)
-
-
-class RunDetailOutput(RunOutput):
-    """A training run with its curve and the end of its log."""
-
-    curve = serializers.SerializerMethodField()
-
-    class Meta(RunOutput.Meta):
-        fields = [*RunOutput.Meta.fields, "curve", "log"]
-
-    @extend_schema_field(CurvePointOutput(many=True))
-    def get_curve(self, row: TrainingRun) -> list[dict[str, Any]]:
-        """All points in order."""
-        return selectors.run_curve(row)
 
 
 class VersionOutput(serializers.ModelSerializer[ModelVersion]):
