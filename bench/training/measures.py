@@ -160,7 +160,8 @@ def efficient(configuration: Configuration, progress: Progress) -> list[Row]:
     }
     outcome = train_and_test(options, split, progress)
     row = _row("BANKING77, 10 rows a label", f"method {method}", outcome)
-    share = outcome.manifest["options"].get("trained_share", 1.0)
+    record = outcome.manifest["options"].get("efficient", {"trained": 1, "parameters": 1})
+    share = record["trained"] / record["parameters"]
     size = {
         **row,
         "figure": "artefact MB",
