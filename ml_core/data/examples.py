@@ -20,7 +20,7 @@ MAX_FIELD_CHARACTERS = 1_000_000
 _Row = tuple[int, Any, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Example:
     """A text and its label (empty when the file carries none) from ``line`` of its file."""
 

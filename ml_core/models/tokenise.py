@@ -3,14 +3,17 @@ differ."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 from tokenizers import Tokenizer
 
 # Text past this many characters per token of the model's length cannot matter to a text in any
 # language, but a megabyte of it would cost the tokenizer seconds.
 _CHARACTERS_PER_TOKEN = 64
+_TEXTS_AT_ONCE = 10_000
 
 _CHINESE_SAMPLE = (
     "央行宣布下调存款准备金率,市场流动性有望改善。公司去年净利润同比增长百分之二十,股价创历史新高。"
@@ -38,8 +41,24 @@ class TextEncoder:
 
     def __call__(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text, unpadded."""
-        cut = [text[: self._max_characters] for text in texts]
-        return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(cut)]
+        return list(self._stream(texts))
+
+    def compact(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Token ids of all texts in one int32 array, and int64 places in it: text i has those from places[i] to
+        places[i + 1]. A tenth of the memory of lists."""
+        ids, places = array("i"), array("q", [0])
+        for each in self._stream(texts):
+            ids.extend(each)
+            places.append(len(ids))
+        return np.frombuffer(ids, dtype=np.int32), np.frombuffer(places, dtype=np.int64)
+
+    def _stream(self, texts: Sequence[str]) -> Iterator[list[int]]:
+        # What the tokenizer makes of a text is many times its ids; not of all texts at a time.
+        for start in range(0, len(texts), _TEXTS_AT_ONCE):
+            part = texts[start : start + _TEXTS_AT_ONCE]
+            cut = [text[: self._max_characters] for text in part]
+            for encoding in self._tokenizer.encode_batch_fast(cut):
+                yield encoding.ids
 
     def pairs(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[list[int], list[int]]]:
         """(token ids, type ids) of each pair of texts read as one, unpadded; the longer text is cut first. Type ids

@@ -92,7 +92,7 @@ class Task(ABC):
         self.data = data
 
     @abstractmethod
-    def features(self, rows: Sequence[Any]) -> list[Feature]:
+    def features(self, rows: Sequence[Any]) -> Sequence[Feature]:
         """Rows made ready for `collate`, in order."""
 
     @abstractmethod

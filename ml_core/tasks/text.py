@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from ml_core.data.batches import padding_budget_batches
 from ml_core.models.bases import load_encoder
 from ml_core.models.predictor import token_budget
 from ml_core.models.tokenise import TextEncoder, readable_languages
+from ml_core.tasks.base import Feature
 from ml_core.training.config import ConfigError, TrainConfig
 
 
@@ -39,6 +40,38 @@ class BaseText:
 
     def save_tokenizer(self, directory: Path) -> None:
         self.tokenizer.save_pretrained(directory)
+
+
+class TextFeatures(Sequence[Feature]):
+    """Features of texts, ``{"input_ids", "length"}`` and with ``target`` a "label": made when asked for, as a
+    million of them would not fit. ``target`` gives a text's label by its place."""
+
+    def __init__(
+        self,
+        encode: TextEncoder,
+        texts: Sequence[str],
+        target: Callable[[int], Any] | None = None,
+    ) -> None:
+        self._ids, self._places = encode.compact(texts)
+        self._target = target
+
+    def __len__(self) -> int:
+        return len(self._places) - 1
+
+    @overload
+    def __getitem__(self, place: int) -> Feature: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Feature]: ...
+    def __getitem__(self, place: int | slice) -> Feature | list[Feature]:
+        if isinstance(place, slice):
+            return [self[each] for each in range(*place.indices(len(self)))]
+        if not 0 <= place < len(self):
+            raise IndexError(place)
+        ids = self._ids[self._places[place] : self._places[place + 1]].tolist()
+        feature = {"input_ids": ids, "length": len(ids)}
+        if self._target is not None:
+            feature["label"] = self._target(place)
+        return feature
 
 
 def padded(rows: Sequence[Sequence[int]], fill: int) -> Tensor:

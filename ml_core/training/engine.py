@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ class FineTuner(Trainer):
         self,
         run: Run,
         methods: list[Method],
-        features: list[Feature],
+        features: Sequence[Feature],
         *,
         directory: Path,
         fingerprint: dict[str, Any],
@@ -118,7 +118,7 @@ class FineTuner(Trainer):
             self._features, batch_size=self.args.train_batch_size, seed=self.args.seed
         )
         loader: DataLoader[Any] = DataLoader(
-            self._features,  # type: ignore[arg-type]  # a list serves as a map-style data set
+            self._features,  # type: ignore[arg-type]  # a sequence serves as a map-style data set
             batch_sampler=sampler,
             collate_fn=self._run_context.task.collate,
         )

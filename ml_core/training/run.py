@@ -7,6 +7,7 @@ import json
 import platform
 import random
 import tempfile
+from collections.abc import Sequence
 from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
@@ -195,7 +196,7 @@ def fit(
 def _soup(
     context: Run,
     methods: list[Method],
-    features: list[Feature],
+    features: Sequence[Feature],
     *,
     first: Evaluation,
     directory: Path,
