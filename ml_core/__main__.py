@@ -16,10 +16,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
-from ml_core.data import DataError
+from ml_core.data import DataError, read_examples
 from ml_core.data.rows import FIELDS, read_rows
+from ml_core.evaluation import read_paraphrases, robustness_report
 from ml_core.evaluation.markdown import render
 from ml_core.evaluation.reports.common import json_value
+from ml_core.evaluation.scoring import check_labels
 from ml_core.hard_negatives import mine_negatives_file
 from ml_core.models import BaseModelError, Predictor
 from ml_core.registry import Artifact, ArtifactError
@@ -73,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_train(commands)
     _add_search(commands)
     _add_evaluate(commands)
+    _add_robustness(commands)
     _add_predict(commands)
     _add_select(commands)
     _add_mine_negatives(commands)
@@ -215,6 +218,35 @@ def _add_evaluate(commands: Any) -> None:
     _add_data(command)
     command.add_argument("--label-column", default="label", help="column of the label")
     command.add_argument(
+        "--out-of-scope",
+        type=Path,
+        metavar="FILE",
+        help="texts that fit no label: how well a text classifier tells them from those of --data",
+    )
+    command.add_argument(
+        "--markdown", action="store_true", help="print the report for people, not as JSON"
+    )
+
+
+def _add_robustness(commands: Any) -> None:
+    command = commands.add_parser(
+        "robustness", help="score a classifier on texts with typos and other small changes"
+    )
+    command.set_defaults(run=_robustness)
+    command.add_argument("artifact", type=Path, metavar="DIR", help="the artefact's directory")
+    _add_data(command)
+    command.add_argument("--label-column", default="label", help="column of the label")
+    command.add_argument(
+        "--paraphrases",
+        type=Path,
+        metavar="FILE",
+        help="rows of text and paraphrase, tried as well",
+    )
+    command.add_argument(
+        "--rate", type=float, default=0.1, metavar="X", help="part of the words that change"
+    )
+    command.add_argument("--seed", type=int, default=13, metavar="N")
+    command.add_argument(
         "--markdown", action="store_true", help="print the report for people, not as JSON"
     )
 
@@ -318,10 +350,44 @@ def _evaluate(options: argparse.Namespace) -> int:
     flat = artifact.manifest.task in _FLAT_TEXTS
     columns = {"text": options.text_column, "label": options.label_column} if flat else {}
     report = evaluate_artifact(artifact, options.data, device=options.device, **columns)
+    found = report.to_dict()
+    if options.out_of_scope is not None:
+        if artifact.manifest.task != "text-classification":
+            raise ConfigError("--out-of-scope: is for text-classification")
+        from ml_core.tasks.out_of_scope import evaluate_out_of_scope, scores_dict
+
+        scores = evaluate_out_of_scope(
+            artifact, options.data, options.out_of_scope, options.device, **columns
+        )
+        found["out_of_scope"] = json_value(scores_dict(scores))
     if options.markdown:
-        sys.stdout.write(render(report.to_dict()) + "\n")
+        sys.stdout.write(render(found) + "\n")
     else:
-        _print_json(report.to_dict())
+        _print_json(found)
+    return 0
+
+
+def _robustness(options: argparse.Namespace) -> int:
+    artifact = Artifact.open(options.artifact)
+    if artifact.manifest.task != "text-classification":
+        raise ConfigError(f"robustness: is for text-classification, not {artifact.manifest.task}")
+    examples = read_examples(options.data, text=options.text_column, label=options.label_column)
+    known = artifact.manifest.labels
+    check_labels(examples, known, path=options.data, known_to="the model")
+    paraphrases = read_paraphrases(options.paraphrases) if options.paraphrases else None
+    predictor = Predictor.load(artifact, device=options.device)
+    report = robustness_report(
+        lambda texts: [found.label for found in predictor.predict(texts)],
+        [example.text for example in examples],
+        [example.label for example in examples],
+        rate=options.rate,
+        seed=options.seed,
+        paraphrases=paraphrases,
+    ).to_dict()
+    if options.markdown:
+        sys.stdout.write(render(report) + "\n")
+    else:
+        _print_json(report)
     return 0
 
 

@@ -102,6 +102,7 @@ def render(report: Mapping[str, Any], level: int = 2) -> str:
         _labels(report, level),
         _tokens(report, level),
         _perturbations(report, level),
+        _out_of_scope(report, level),
         _slices(report, level),
         _confusions(report, level),
         _errors(report, level),
@@ -248,6 +249,32 @@ def _perturbations(report: Mapping[str, Any], level: int) -> list[str]:
         )
     heads = ("perturbation", "before", "after", "drop", "95 % interval", "flips", "texts")
     return [*_heading(level, "Perturbations"), *_table(heads, rows)]
+
+
+def _out_of_scope(report: Mapping[str, Any], level: int) -> list[str]:
+    scores: Mapping[str, Any] = report.get("out_of_scope") or {}
+    if not scores:
+        return []
+    intervals: Mapping[str, Any] = scores.get("intervals") or {}
+    named = {
+        "auroc": "AUROC",
+        "out_of_scope_recall": "out-of-scope recall",
+        "out_of_scope_precision": "out-of-scope precision",
+        "in_scope_accuracy": "in-scope accuracy",
+        "fpr_at_95_tpr": "false positive rate at 95 % true positives",
+        "recall_at_accuracy": (
+            f"best out-of-scope recall at in-scope accuracy {scores['wanted_accuracy']:g} or more"
+        ),
+    }
+    rows = [
+        (name, _number(scores.get(key)), _range(intervals.get(key))) for key, name in named.items()
+    ]
+    return [
+        *_heading(level, "Out of scope"),
+        f"{scores['in_scope']:,} texts in scope, {scores['out_of_scope']:,} out of scope.",
+        "",
+        *_table(("number", "value", "95 % interval"), rows),
+    ]
 
 
 def _slices(report: Mapping[str, Any], level: int) -> list[str]:

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from ml_core.data.batches import padding_budget_batches
+from ml_core.evaluation.out_of_scope import OutOfScopeDetector
 from ml_core.models.prediction import Prediction
 from ml_core.models.tokenise import TextEncoder
-from ml_core.registry.artifact import CONFIG, RULES, TOKENIZER, Artifact, ArtifactError
+from ml_core.registry.artifact import (
+    CONFIG,
+    OUT_OF_SCOPE,
+    RULES,
+    TOKENIZER,
+    Artifact,
+    ArtifactError,
+)
 
 # torch is imported where it is used, so that naming a Predictor does not load it.
 if TYPE_CHECKING:
@@ -25,6 +34,15 @@ if TYPE_CHECKING:
 def token_budget(device_type: str) -> int:
     """Padded tokens of one forward pass. A CPU gains nothing from more; a GPU is idle with less."""
     return 16384 if device_type == "cuda" else 1024
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Probabilities (texts, labels), and the score (texts) of being in scope: below ``threshold`` a text is not."""
+
+    probabilities: np.ndarray
+    scores: np.ndarray
+    threshold: float
 
 
 class Predictor:
@@ -42,6 +60,7 @@ class Predictor:
         temperature: float = 1.0,
         independent: bool = False,
         guide: RuleGuide | None = None,
+        detector: OutOfScopeDetector | None = None,
     ) -> None:
         self.labels = tuple(labels)
         self.encode = encode
@@ -52,6 +71,7 @@ class Predictor:
         self._temperature = temperature
         self._independent = independent
         self._guide = guide
+        self._detector = detector
 
     @classmethod
     def load(cls, artifact: Artifact | Path | str, *, device: str = "auto") -> Self:
@@ -84,7 +104,13 @@ class Predictor:
             temperature=float(manifest.calibration.get("temperature", 1.0)),
             independent=manifest.task == "multi-label-classification",
             guide=_read_guide(artifact),
+            detector=_read_detector(artifact),
         )
+
+    @property
+    def tells_scope(self) -> bool:
+        """Whether `judge` can be asked."""
+        return self._detector is not None
 
     def forward(self, token_ids: Sequence[Sequence[int]]) -> np.ndarray:
         """Probabilities of shape (texts, labels), float32, of one batch of encoded texts."""
@@ -120,6 +146,26 @@ class Predictor:
         """The prediction of each text, in order; no texts give no predictions."""
         return [self.prediction(row) for row in self.probabilities(texts)]
 
+    def judge(self, texts: Sequence[str]) -> Judged:
+        """The probabilities of texts, and whether they are what the model was made for.
+
+        Raises ValueError when the artefact has nothing to tell that by, see `tells_scope`.
+        """
+        import torch
+
+        if self._detector is None:
+            raise ValueError("the model cannot tell what is out of scope")
+        states = self.embeddings(texts)
+        with torch.inference_mode():
+            found = self._model.classifier(torch.from_numpy(states).to(self._device)).float()
+            logits: np.ndarray = found.cpu().numpy()
+            sure: np.ndarray = (found / self._temperature).softmax(-1).cpu().numpy()
+        return Judged(
+            probabilities=self.guided(sure, texts),
+            scores=self._detector.scores(logits, states),
+            threshold=self._detector.threshold,
+        )
+
     def embeddings(self, texts: Sequence[str]) -> np.ndarray:
         """The pooled states of texts, (texts, hidden) float32, in order: what the last layer sees."""
         from ml_core.models.classifier import pool_batch
@@ -147,6 +193,21 @@ class Predictor:
         values = [float(value) for value in probabilities]
         best = self.labels[int(np.argmax(probabilities))]
         return Prediction(label=best, probabilities=dict(zip(self.labels, values, strict=True)))
+
+
+def _read_detector(artifact: Artifact) -> OutOfScopeDetector | None:
+    values = artifact.manifest.calibration.get("out_of_scope")
+    if not values:
+        return None
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    path = artifact.path / OUT_OF_SCOPE
+    try:
+        arrays = load_file(path) if OUT_OF_SCOPE in artifact.manifest.files else {}
+        return OutOfScopeDetector.from_dict(values, arrays)
+    except (OSError, TypeError, SafetensorError) as error:
+        raise ArtifactError(path, f"cannot be used: {error}") from error
 
 
 def _read_guide(artifact: Artifact) -> RuleGuide | None:

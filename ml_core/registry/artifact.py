@@ -28,6 +28,7 @@ WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
 RULES = "rules.json"
+OUT_OF_SCOPE = "out_of_scope.safetensors"
 _REQUIRED = (WEIGHTS, CONFIG, CARD)
 
 

@@ -13,7 +13,9 @@ from ml_core.data.splits import stratified_split
 from ml_core.evaluation.scoring import check_labels
 from ml_core.registry.artifact import Artifact
 from ml_core.tasks.base import TaskData
-from ml_core.training.config import TrainConfig
+from ml_core.training.config import ConfigError, TrainConfig
+
+_FEWEST_OUT_OF_SCOPE = 4
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,11 @@ def read_labelled_texts(config: TrainConfig) -> TaskData:
             path=config.train,
         )
     labels = tuple(sorted(found))
+    extra = {"out_of_scope": _read_out_of_scope(config)}
     if config.validation is not None:
         validation = _read_single(config, config.validation)
         check_labels(validation, labels, path=config.validation, known_to="the training file")
-        return TaskData(train=examples, validation=validation, labels=labels)
+        return TaskData(train=examples, validation=validation, labels=labels, extra=extra)
     rest, validation = stratified_split(
         examples, fraction=config.validation_fraction, seed=config.seed
     )
@@ -55,7 +58,24 @@ def read_labelled_texts(config: TrainConfig) -> TaskData:
             "add examples or give a validation file",
             path=config.train,
         )
-    return TaskData(train=rest, validation=validation, labels=labels)
+    return TaskData(train=rest, validation=validation, labels=labels, extra=extra)
+
+
+def _read_out_of_scope(config: TrainConfig) -> list[str]:
+    """The texts that fit no label; none without such a file."""
+    if config.out_of_scope is None:
+        if config.out_of_scope_score == "best":
+            raise ConfigError(
+                "out_of_scope: missing; the best score is chosen by texts that fit no label"
+            )
+        return []
+    rows = read_examples(config.out_of_scope, text=config.text_column, require_label=False)
+    if len(rows) < _FEWEST_OUT_OF_SCOPE:
+        raise DataError(
+            f"{len(rows)} texts that fit no label; at least {_FEWEST_OUT_OF_SCOPE} are needed",
+            path=config.out_of_scope,
+        )
+    return [row.text for row in rows]
 
 
 def read_multi_label_texts(config: TrainConfig) -> TaskData:

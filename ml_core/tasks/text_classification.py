@@ -21,13 +21,16 @@ from ml_core.evaluation import (
     text_columns,
     tune_thresholds,
 )
+from ml_core.evaluation.out_of_scope import OutOfScopeDetector
+from ml_core.evaluation.reports.common import json_value
 from ml_core.evaluation.scoring import check_labels
 from ml_core.models.classifier import TextClassifier, load_classifier, save_classifier
 from ml_core.models.predictor import Predictor
 from ml_core.registry.artifact import Artifact
 from ml_core.tasks.base import Batch, Evaluation, Feature, Loss, Task, TaskData
 from ml_core.tasks.labelled_texts import MultiLabelText, read_multi_label_file
-from ml_core.tasks.text import BaseText, collate_texts, evaluation_batches
+from ml_core.tasks.out_of_scope import fit_detector, save_detector
+from ml_core.tasks.text import BaseText, TextFeatures, collate_texts, evaluation_batches
 from ml_core.training.config import TrainConfig
 
 # Fewer rows say too little about how sure a model may be.
@@ -48,16 +51,16 @@ class TextClassification(Task):
         if config.previous is not None:
             self._take_over_head(config.previous)
         self._weights = self._class_weights()
+        self._detector: OutOfScopeDetector | None = None
+        self._out_of_scope: dict[str, Any] = {}
 
-    def features(self, rows: Sequence[Any]) -> list[Feature]:
-        read = self.read_texts([row.text for row in rows])
-        return [
-            {**feature, "label": self._target(row)} for feature, row in zip(read, rows, strict=True)
-        ]
+    def features(self, rows: Sequence[Any]) -> TextFeatures:
+        texts = [row.text for row in rows]
+        return TextFeatures(self._base.encode, texts, lambda place: self._target(rows[place]))
 
-    def read_texts(self, texts: Sequence[str]) -> list[Feature]:
+    def read_texts(self, texts: Sequence[str]) -> TextFeatures:
         """Features of texts alone."""
-        return [{"input_ids": ids, "length": len(ids)} for ids in self._base.encode(texts)]
+        return TextFeatures(self._base.encode, texts)
 
     def collate_texts(self, features: Sequence[Feature]) -> Batch:
         """A batch without labels."""
@@ -111,10 +114,16 @@ class TextClassification(Task):
 
     def calibrate(self, evaluation: Evaluation) -> tuple[Evaluation, dict[str, Any]]:
         rows, logits = self.data.validation, evaluation.logits
-        if self.config.calibration == "none" or len(rows) < _CALIBRATION_ROWS:
+        if len(rows) < _CALIBRATION_ROWS:
             return evaluation, {}
-        fit = fit_temperature(logits, np.array([self._place[row.label] for row in rows]))
-        found = {
+        found: dict[str, Any] = {}
+        if self.config.out_of_scope_score != "none":
+            self._fit_out_of_scope(logits)
+            found["out_of_scope"] = self._detector.to_dict() if self._detector else {}
+        if self.config.calibration == "none":
+            return evaluation, found
+        fit = fit_temperature(logits, self._indices(rows))
+        found |= {
             "temperature": fit.temperature,
             "ece_before": fit.ece_before,
             "ece_after": fit.ece_after,
@@ -124,12 +133,33 @@ class TextClassification(Task):
     def save(self, directory: Path) -> None:
         save_classifier(self.model, directory)
         self._base.save_tokenizer(directory)
+        if self._detector is not None:
+            save_detector(self._detector, directory)
+
+    def describe(self) -> dict[str, Any]:
+        return {"out_of_scope": json_value(self._out_of_scope)} if self._out_of_scope else {}
 
     def languages(self) -> tuple[str, ...]:
         return self._base.languages
 
     def _target(self, row: Any) -> Any:
         return self._place[row.label]
+
+    def _indices(self, rows: Sequence[Any]) -> np.ndarray:
+        return np.array([self._place[row.label] for row in rows])
+
+    def _fit_out_of_scope(self, logits: np.ndarray) -> None:
+        train, validation = self.data.train, self.data.validation
+        self._detector, self._out_of_scope = fit_detector(
+            self.config,
+            self.model,
+            self.read_texts,
+            pad_id=self._base.pad_id,
+            train=([row.text for row in train], self._indices(train)),
+            validation=([row.text for row in validation], self._indices(validation)),
+            logits=logits,
+            outside=self.data.extra.get("out_of_scope", ()),
+        )
 
     def _judge(self, rows: Sequence[Any], logits: np.ndarray) -> Evaluation:
         tensor = torch.from_numpy(logits)
@@ -232,9 +262,23 @@ class TextClassificationPredictor:
         return cls(Predictor.load(artifact, device=device))
 
     def predict_rows(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """``{"label", "probabilities"}`` of each row, in order."""
-        found = self._predictor.predict([row["text"] for row in rows])
-        return [{"label": each.label, "probabilities": each.probabilities} for each in found]
+        """``{"label", "probabilities"}`` of each row, in order; of a model that can tell also "in_scope" (true or
+        false) and "out_of_scope_score", the higher the more in scope."""
+        texts = [row["text"] for row in rows]
+        if not self._predictor.tells_scope:
+            found = self._predictor.predict(texts)
+            return [{"label": each.label, "probabilities": each.probabilities} for each in found]
+        judged = self._predictor.judge(texts)
+        answers = [self._predictor.prediction(row) for row in judged.probabilities]
+        return [
+            {
+                "label": answer.label,
+                "probabilities": answer.probabilities,
+                "in_scope": score >= judged.threshold,
+                "out_of_scope_score": score,
+            }
+            for answer, score in zip(answers, judged.scores.tolist(), strict=True)
+        ]
 
 
 class MultiLabelPredictor:

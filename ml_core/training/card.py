@@ -79,6 +79,12 @@ def _limits(manifest: Manifest, data: TaskData) -> list[str]:
     lines = []
     if manifest.task in {"text-classification", "image-classification"}:
         lines.append("- It always answers with one of its labels, also for what fits none of them.")
+    if "out_of_scope" in manifest.calibration:
+        score = manifest.calibration["out_of_scope"]["score"]
+        lines.append(
+            f"- What it was probably not made for is marked as out of scope (score: {score}), and so are some texts "
+            "that it was made for; the figures are under `out_of_scope` of the manifest's options."
+        )
     if manifest.languages:
         lines.append("- A text in a language not named above should not be given to it.")
     counts = Counter(_label(row) for row in data.train)

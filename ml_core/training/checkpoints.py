@@ -20,7 +20,8 @@ _MARK = "whole.json"
 # Options that do not change what is learned: a run may go on with others.
 _FREE = {
     "out", "overwrite", "device", "checkpoints", "checkpoint_minutes", "reporting",
-    "reporting_directory", "train", "validation", "activation_checkpointing",
+    "reporting_directory", "train", "validation", "activation_checkpointing", "out_of_scope", "out_of_scope_score",
+    "in_scope_accuracy",
 }  # fmt: skip
 
 

@@ -66,7 +66,9 @@ class SelfTraining(Method):
             run.reporter.check_stop()
             return False
 
-        config = dataclasses.replace(self.config, pseudo_labels=False, checkpoints=None)
+        config = dataclasses.replace(
+            self.config, pseudo_labels=False, checkpoints=None, out_of_scope_score="none"
+        )
         teacher: Any = type(run.task)(config, copy.copy(run.task.data))
         first = Run(
             config=config, task=teacher, reporter=Reporter(forward, stopped), device=run.device

@@ -11,6 +11,7 @@ from ml_core.training.options.matching import MatchingOptions
 from ml_core.training.options.model import TASKS, ModelOptions
 from ml_core.training.options.more_rows import MoreRowsOptions
 from ml_core.training.options.optimisation import OptimisationOptions
+from ml_core.training.options.out_of_scope import OutOfScopeOptions
 from ml_core.training.options.pretraining import PretrainingOptions
 from ml_core.training.options.regularisation import RegularisationOptions
 from ml_core.training.options.run import RunOptions
@@ -24,6 +25,7 @@ GROUPS: tuple[tuple[str, type], ...] = (
     ("Regularisation", RegularisationOptions),
     ("More rows", MoreRowsOptions),
     ("Few examples", FewShotOptions),
+    ("Out of scope", OutOfScopeOptions),
     ("Going on from a version", ContinualOptions),
     ("Matching", MatchingOptions),
     ("Tagging", TaggingOptions),
@@ -48,6 +50,7 @@ __all__ = [
     "MoreRowsOptions",
     "OptimisationOptions",
     "Option",
+    "OutOfScopeOptions",
     "PretrainingOptions",
     "RegularisationOptions",
     "RunOptions",
