@@ -98,13 +98,19 @@ def run_list(*, name: str | None = None, state: str | None = None) -> QuerySet[T
 
 
 def best_figures(runs: list[TrainingRun]) -> dict[uuid.UUID, float]:
-    """The best macro F1 on the validation part that each run has reached so far."""
-    best: dict[uuid.UUID, float] = {}
-    points = TrainingPoint.objects.filter(run__in=runs, metrics__isnull=False)
+    """The best main figure on the validation part that each run has reached so far; of a search, of its trials."""
+    best: dict[uuid.UUID, float] = {
+        run.pk: max(scores)
+        for run in runs
+        if (scores := [trial["score"] for trial in run.trials if trial["score"] is not None])
+    }
+    # Runs from before the figure was noted have all been classifiers.
+    headlines = {run.pk: run.headline or "macro_f1" for run in runs if not run.is_search}
+    points = TrainingPoint.objects.filter(run__in=headlines, metrics__isnull=False)
     for run_id, metrics in points.values_list("run_id", "metrics"):
-        value = (metrics or {}).get("macro_f1")
+        value = (metrics or {}).get(headlines[run_id])
         if value is not None:
-            best[run_id] = max(value, best.get(run_id, 0.0))
+            best[run_id] = max(value, best.get(run_id, value))
     return best
 
 

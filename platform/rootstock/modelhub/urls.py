@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from rootstock.modelhub.views import annotation, data, datasets, gate, runs, versions
+from rootstock.modelhub.views import annotation, data, datasets, gate, runs, training, versions
 
 app_name = "modelhub"
 urlpatterns = [
@@ -14,7 +14,7 @@ urlpatterns = [
     path("data-sets/<uuid:dataset_id>/edit/", datasets.dataset_edit, name="dataset-edit"),
     path("data-sets/<uuid:dataset_id>/delete/", datasets.dataset_delete, name="dataset-delete"),
     path("data-sets/<uuid:dataset_id>/import/", datasets.dataset_import, name="import"),
-    path("data-sets/<uuid:dataset_id>/train/", datasets.dataset_train, name="train"),
+    path("data-sets/<uuid:dataset_id>/train/", training.dataset_train, name="train"),
     path(
         "data-sets/<uuid:dataset_id>/examples/<uuid:example_id>/",
         datasets.example,
@@ -47,17 +47,13 @@ urlpatterns = [
     ),
     path("data-sets/<uuid:dataset_id>/export/", data.dataset_export, name="dataset-export"),
     path("data-sets/<uuid:dataset_id>/freeze/", data.dataset_freeze, name="dataset-freeze"),
-    path(
-        "data-sets/<uuid:dataset_id>/sources/<str:key>/", data.dataset_pull, name="dataset-pull"
-    ),
+    path("data-sets/<uuid:dataset_id>/sources/<str:key>/", data.dataset_pull, name="dataset-pull"),
     path("imports/<uuid:import_id>/", data.import_page, name="import-report"),
     path("imports/<uuid:import_id>/refused/", data.import_refused, name="import-refused"),
     path("annotate/", annotation.queues, name="annotate-queues"),
     path("annotate/new/", annotation.queue_new, name="queue-new"),
     path("annotate/<uuid:queue_id>/", annotation.annotate, name="annotate"),
-    path(
-        "annotate/<uuid:queue_id>/agreement/", annotation.queue_agreement, name="queue-agreement"
-    ),
+    path("annotate/<uuid:queue_id>/agreement/", annotation.queue_agreement, name="queue-agreement"),
     path("annotate/<uuid:queue_id>/close/", annotation.queue_close, name="queue-close"),
     path(
         "annotate/<uuid:queue_id>/examples/<uuid:example_id>/decide/",
@@ -67,6 +63,11 @@ urlpatterns = [
     path("runs/", runs.runs, name="runs"),
     path("runs/<uuid:run_id>/", runs.run, name="run"),
     path("runs/<uuid:run_id>/cancel/", runs.run_cancel, name="run-cancel"),
+    path("runs/<uuid:run_id>/resume/", runs.run_resume, name="run-resume"),
+    path("runs/<uuid:run_id>/tensorboard/", runs.run_tensorboard, name="run-tensorboard"),
+    path("compare/", runs.compare, name="compare"),
+    path("compare/start/", runs.compare_start, name="compare-start"),
+    path("versions/<uuid:version_id>/select/", runs.version_select, name="version-select"),
     path("versions/", versions.versions, name="versions"),
     path("versions/<uuid:version_id>/", versions.version, name="version"),
     path("versions/<uuid:version_id>/deploy/", versions.version_deploy, name="version-deploy"),

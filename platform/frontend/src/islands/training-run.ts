@@ -1,6 +1,7 @@
 // The page of a training run: its curves grow, its bar moves, and it shows its end, all by events.
 import { api } from "../lib/api";
 import { type Cell, chartFrame } from "../lib/charts";
+import { figureName, figureText, isShare } from "../lib/figures";
 import { pageData } from "../lib/config";
 import { announce } from "../lib/dom";
 import { subscribe } from "../lib/events";
@@ -21,7 +22,11 @@ interface Run {
   fraction: number;
   eta_seconds: number | null;
   attempts: number;
+  /** The figure by which epochs are chosen; empty until the first evaluation. */
+  headline?: string;
   job?: string | null;
+  search?: boolean;
+  trials?: number;
 }
 
 interface RunData {
@@ -42,8 +47,9 @@ const GROWING = { animation: false, grid: { left: 8, right: 16, top: 28, bottom:
 const data = pageData<RunData>("run-data");
 
 function start({ lastEventId, run, curve, phases }: RunData): void {
-  const loss = chartFrame("run-loss");
-  const quality = chartFrame("run-quality");
+  const loss = run.search ? null : chartFrame("run-loss");
+  const quality = run.search ? null : chartFrame("run-quality");
+  const trials = run.trials ?? 0;
   let points = curve;
   let current = run;
   let logAt = 0;
@@ -58,7 +64,7 @@ function start({ lastEventId, run, curve, phases }: RunData): void {
             first: formatNumber(first[1], 3), last: formatNumber(last[1], 3), steps: formatNumber(last[0], 0),
           })
         : t("No step has been made yet.");
-    loss.set({
+    loss?.set({
       columns: [t("Step"), t("Training loss")],
       rows,
       says,
@@ -73,30 +79,34 @@ function start({ lastEventId, run, curve, phases }: RunData): void {
 
   const drawQuality = (): void => {
     const evaluations = points.filter((point) => point.metrics !== null);
+    // Whatever the task reports; the figure that counts comes first, the loss has another scale.
+    const found = [...new Set(evaluations.flatMap((point) => Object.keys(point.metrics ?? {})))].filter((name) => name !== "loss");
+    const main = current.headline || run.headline || found[0] || "macro_f1";
+    const names = [main, ...found.filter((name) => name !== main).sort()];
     const series = (name: string): Cell[][] => evaluations.map((point) => [Number(point.epoch.toFixed(2)), point.metrics?.[name] ?? null]);
-    const f1 = evaluations.map((point) => point.metrics?.["macro_f1"] ?? 0);
-    const best = f1.length > 0 ? Math.max(...f1) : null;
-    const says =
-      best === null
-        ? t("It is measured after each epoch.")
-        : t("Best macro F1 {value} after epoch {epoch}.", {
-            value: formatPercent(best, 1), epoch: formatNumber(evaluations[f1.indexOf(best)]?.epoch ?? 0, 1),
-          });
-    quality.set({
-      columns: [t("Epoch"), t("Macro F1"), t("Accuracy"), t("Validation loss")],
-      rows: evaluations.map((point) => [
-        point.epoch, point.metrics?.["macro_f1"] ?? null, point.metrics?.["accuracy"] ?? null, point.metrics?.["loss"] ?? null,
-      ]),
+    const values = evaluations.map((point) => point.metrics?.[main] ?? -Infinity);
+    const best = values.length > 0 ? Math.max(...values) : -Infinity;
+    const says = Number.isFinite(best)
+      ? t("Best {figure} {value} after epoch {epoch}.", {
+          figure: figureName(main), value: figureText(main, best), epoch: formatNumber(evaluations[values.indexOf(best)]?.epoch ?? 0, 1),
+        })
+      : t("It is measured after each epoch.");
+    const shares = names.every(isShare);
+    quality?.set({
+      columns: [t("Epoch"), ...names.map(figureName), t("Validation loss")],
+      rows: evaluations.map((point) => [point.epoch, ...names.map((name) => point.metrics?.[name] ?? null), point.metrics?.["loss"] ?? null]),
       says,
       option: (c) => ({
         ...GROWING,
         legend: { top: 0, right: 0 },
         xAxis: { type: "value", name: t("Epoch"), nameLocation: "middle", nameGap: 24, minInterval: 1, min: 0 },
-        yAxis: { type: "value", scale: true, max: 1, axisLabel: { formatter: (value: number) => formatPercent(value) } },
-        series: [
-          { type: "line", name: t("Macro F1"), data: series("macro_f1"), color: c.accent, showSymbol: true },
-          { type: "line", name: t("Accuracy"), data: series("accuracy"), color: c.data[1], showSymbol: true, lineStyle: { type: "dashed" } },
-        ],
+        yAxis: shares
+          ? { type: "value", scale: true, max: 1, axisLabel: { formatter: (value: number) => formatPercent(value) } }
+          : { type: "value", scale: true },
+        series: names.map((name, place) => ({
+          type: "line", name: figureName(name), data: series(name), color: place === 0 ? c.accent : c.data[place % c.data.length],
+          showSymbol: true, lineStyle: { type: place === 0 ? "solid" : "dashed" },
+        })),
       }),
     });
   };
@@ -130,18 +140,20 @@ function start({ lastEventId, run, curve, phases }: RunData): void {
   };
 
   const take = (event: RunEvent): void => {
-    // A worker died and another began anew: so does the curve.
-    if (event.attempts !== current.attempts) points = [];
+    // A worker died and another went on from a checkpoint, which may lie before the last step that was drawn.
+    const first = event.points?.[0];
+    if (first && points.some((point) => point.step > first.step)) points = points.filter((point) => point.step < first.step);
     points = [...points, ...(event.points ?? [])];
     const ended = ENDED.has(event.state) && !ENDED.has(current.state);
     const began = event.state === "running" && current.state === "queued";
+    const tried = (event.trials ?? 0) > trials;
     current = event;
     drawState();
     if (event.points?.some((point) => point.loss !== null) || points.length === 0) drawLoss();
     if (event.points?.some((point) => point.metrics !== null) || points.length === 0) drawQuality();
-    if (ended || began) {
-      // What the server draws changes: badge, buttons, result, figures.
-      announce(ended ? t("The training has ended.") : t("The training has begun."));
+    if (ended || began || tried) {
+      // What the server draws changes: badge, buttons, result, figures, the models that were tried.
+      announce(ended ? t("The training has ended.") : tried ? t("Another model has been tried.") : t("The training has begun."));
       location.reload();
       return;
     }

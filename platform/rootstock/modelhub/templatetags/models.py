@@ -9,7 +9,7 @@ from django import template
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, gettext_lazy
 
-from rootstock.modelhub import gate
+from rootstock.modelhub import gate, report
 from rootstock.modelhub.gate.figures import figure, written
 from rootstock.modelhub.models import DeploymentChange
 from rootstock.web.templatetags.ui import badge
@@ -37,6 +37,14 @@ def change_badge(change: DeploymentChange) -> SafeString:
     """What happened to a deployment."""
     tone, icon_name = _CHANGES[DeploymentChange.Kind(change.kind)]
     return badge(DeploymentChange.Kind(change.kind).label, tone, icon_name)
+
+
+_TRIAL_STATES = {
+    "complete": gettext_lazy("Complete"),
+    "pruned": gettext_lazy("Ended early"),
+    "failed": gettext_lazy("Failed"),
+    "running": gettext_lazy("Running"),
+}
 
 
 @register.simple_tag
@@ -73,9 +81,9 @@ def evidence(verdict: dict[str, Any]) -> str:
 
 
 @register.filter
-def main_figure(report: dict[str, Any]) -> str:
+def main_figure(measured: dict[str, Any]) -> str:
     """The main number of a report with its name: “Macro F1 85.3 %”."""
-    number = figure(report)
+    number = figure(measured)
     return f"{number.name} {written(number.value)}" if number else "—"
 
 
@@ -96,3 +104,37 @@ def duration(seconds: float | None) -> str:
     if whole < 3600:
         return gettext("%(m)d min %(s)d s") % {"m": whole // 60, "s": whole % 60}
     return gettext("%(h)d h %(m)d min") % {"h": whole // 3600, "m": whole % 3600 // 60}
+
+
+@register.filter
+def figure_name(key: str) -> str:
+    """A figure of a report in words."""
+    return report.figure_name(key)
+
+
+@register.filter
+def figure_value(value: float | None, key: str = "") -> str:
+    """A figure as it is written: a share as “85.3 %”; an em dash for nothing. `key` is its name."""
+    return report.figure_shown(value, key)
+
+
+@register.filter
+def signed_points(value: float | None) -> str:
+    """A difference of shares in points: “+1.2”; an em dash for nothing."""
+    return "—" if value is None else f"{value * 100:+.1f}"
+
+
+@register.filter
+def option_value(value: Any) -> str:
+    """A value of a training option; an em dash for what is not set."""
+    if value in (None, "", []):
+        return "—"
+    if isinstance(value, bool):
+        return gettext("yes") if value else gettext("no")
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+@register.filter
+def trial_state(state: str) -> str:
+    """How a trial of a search ended."""
+    return str(_TRIAL_STATES.get(state, state))

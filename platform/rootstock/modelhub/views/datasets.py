@@ -17,7 +17,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from rootstock.common.problems import Problem
 from rootstock.modelhub import data_selectors, selectors, services
 from rootstock.modelhub.data_forms import DatasetForm, ImportForm, NewDatasetForm
-from rootstock.modelhub.forms import TrainForm, show_problem
+from rootstock.modelhub.forms import show_problem
 from rootstock.modelhub.models import Dataset, DatasetExample, DatasetImport, Task
 from rootstock.modelhub.services.annotation import UNASKABLE
 from rootstock.modelhub.services.examples import answer_of, answer_text
@@ -307,33 +307,6 @@ def _parts(example: DatasetExample) -> list[tuple[str, str]]:
         for name, value in example.content.items()
         if name not in answer
     ]
-
-
-@requires(Permission.MODELS_WRITE)
-@require_http_methods(["GET", "POST"])
-def dataset_train(request: PageRequest, dataset_id: uuid.UUID) -> HttpResponse:
-    """Freeze the data set and start a run on it."""
-    current = dataset_or_404(dataset_id)
-    form = TrainForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        data = form.cleaned_data
-        try:
-            with transaction.atomic():
-                snapshot = services.snapshot_create(
-                    dataset=current,
-                    actor=request.actor,
-                    validation_fraction=data["validation_fraction"],
-                    test_fraction=data["test_fraction"],
-                )
-                run = services.training_start(
-                    snapshot=snapshot, name=data["name"], config=form.config(), actor=request.actor
-                )
-        except Problem as problem:
-            show_problem(form, problem)
-        else:
-            return redirect("modelhub:run", run.pk)
-    names = selectors.model_names()
-    return _form_page(request, "modelhub/train.html", form, dataset=current, names=names)
 
 
 def _form_page(request: PageRequest, template: str, form: Any, **context: Any) -> HttpResponse:
