@@ -28,9 +28,9 @@ from ml_core.training.methods.base import Method, Run
 
 # Few weights move the model less than all of them at the same rate.
 _RATE_FACTORS = {
-    "lora": 10.0,
-    "adalora": 20.0,
-    "adapter": 10.0,
+    "lora": 15.0,
+    "adalora": 40.0,
+    "adapter": 20.0,
     "prefix": 50.0,
     "prompt": 100.0,
     "head": 50.0,

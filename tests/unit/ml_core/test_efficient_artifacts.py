@@ -237,7 +237,7 @@ def test_each_method_has_a_default_rate_of_its_own(tiny_options: Options, tmp_pa
         method: Efficient(config(tiny_options, out=tmp_path, method=method)).learning_rate_factor()
         for method in METHODS
     }
-    assert factors["lora"] == pytest.approx(10)
+    assert factors["lora"] == pytest.approx(15)
     assert min(factors.values()) > 1
     assert factors["prompt"] > factors["lora"]
 
