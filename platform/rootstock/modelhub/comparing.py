@@ -12,8 +12,9 @@ from django.http import Http404
 from django.utils.translation import gettext as _
 
 from rootstock.modelhub import selectors
-from rootstock.modelhub.gate.figures import Figure, figure
+from rootstock.modelhub.gate.figures import Figure
 from rootstock.modelhub.models import Comparison, ModelVersion, Split, TrainingRun
+from rootstock.modelhub.report import report_figure
 from rootstock.modelhub.training_settings import option_default, settable_options
 
 MOST = 6
@@ -46,7 +47,9 @@ class Item:
     @property
     def snapshot_id(self) -> uuid.UUID | None:
         """What it was trained and measured on."""
-        return self.run.snapshot_id if self.run else self.version and self.version.snapshot_id
+        if self.run is not None:
+            return self.run.snapshot_id
+        return self.version.snapshot_id if self.version else None
 
     @property
     def config(self) -> dict[str, Any]:
@@ -54,7 +57,8 @@ class Item:
         if self.run is None:
             return {"base": self.version.base} if self.version else {}
         begun = {"parent": self.run.parent.label} if self.run.parent else {}
-        return begun | self.run.config
+        config: dict[str, Any] = begun | self.run.config
+        return config
 
 
 def items_of(keys: Sequence[str]) -> list[Item]:
@@ -154,7 +158,7 @@ def _figures(items: Sequence[Item]) -> list[dict[str, Any]]:
     for name in dict.fromkeys(names):
         if name in _NO_FIGURES:
             continue
-        found = [figure(report, name) for report in reports]
+        found = [report_figure(report, name) for report in reports]
         rows.append({"name": name, "values": [_figure(each) for each in found]})
     return rows
 

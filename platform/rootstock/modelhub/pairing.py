@@ -141,7 +141,8 @@ def _reply(true: Mapping[str, Any], said: Mapping[str, Any]) -> Sequence[float]:
 
 def _f1(sums: np.ndarray) -> np.ndarray:
     both = sums[..., 1] + sums[..., 2]
-    return np.divide(2 * sums[..., 0], both, out=np.zeros_like(both), where=both > 0)
+    empty = np.zeros_like(both)
+    return np.asarray(np.divide(2 * sums[..., 0], both, out=empty, where=both > 0))
 
 
 def _mean(sums: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.utils.translation import gettext, gettext_noop
 
-from rootstock.modelhub.gate.figures import Figure, figure
+from rootstock.modelhub.gate.figures import Figure, figure, share
 from rootstock.modelhub.models import ModelVersion, Split
 
 # Shades of the confusion matrix: 0 is no text, 10 all texts of the row.
@@ -135,8 +135,18 @@ def figure_shown(value: float | None, key: str = "") -> str:
     if value is None:
         return "—"
     if key not in _PLAIN and 0 <= value <= 1:
-        return f"{value * 100:.1f} %"
+        return f"{value * 100:.1f}\u202f%"
     return f"{value:.3f}".rstrip("0").rstrip(".")
+
+
+def report_figure(report: dict[str, Any], key: str | None = None) -> Figure | None:
+    """A number of a report, by default its headline, on the scale on which people know it: chrF from 0 to 100."""
+    found = figure(report, key)
+    if found is None or share(found.key, 1.0) == 1.0:
+        return found
+    up = 1 / share(found.key, 1.0)
+    low, high = (None if end is None else end * up for end in (found.low, found.high))
+    return Figure(found.key, found.value * up, low, high)
 
 
 def report_view(version: ModelVersion) -> ReportView | None:
@@ -150,12 +160,12 @@ def report_view(version: ModelVersion) -> ReportView | None:
 
 def _view(part: Split, report: dict[str, Any]) -> ReportView:
     kind = report.get("kind", "classification")
-    macro = figure(report, "macro_f1")
-    main = figure(report)
+    macro = report_figure(report, "macro_f1")
+    main = report_figure(report)
     labels = report.get("labels") or []
     matrix = report.get("confusion") or []
     keys = dict.fromkeys([*([main.key] if main else []), *_NUMBERS.get(kind, ())])
-    found = [figure(report, key) for key in keys]
+    found = [report_figure(report, key) for key in keys]
     rows = _labels(report, labels)
     return ReportView(
         part=str(part),
@@ -204,9 +214,11 @@ def _labels(report: dict[str, Any], labels: list[str]) -> list[dict[str, Any]]:
 
 
 def _tags(report: dict[str, Any]) -> list[dict[str, Any]]:
-    per_tag = (report.get("tokens") or {}).get("per_tag") if report.get("kind") == "tagging" else {}
+    if report.get("kind") != "tagging":
+        return []
+    per_tag: dict[str, Any] = (report.get("tokens") or {}).get("per_tag") or {}
     # B-X beside I-X, O last.
-    names = sorted(per_tag or {}, key=lambda tag: (tag == "O", tag[2:], tag))
+    names = sorted(per_tag, key=lambda tag: (tag == "O", tag[2:], tag))
     return [{"label": name, **per_tag[name]} for name in names]
 
 
@@ -248,7 +260,7 @@ def _slice(part: dict[str, Any]) -> dict[str, Any]:
 
 def _mixed_up(labels: list[str], matrix: list[list[int]]) -> list[dict[str, Any]]:
     """The pairs of labels that are mixed up most: of a matrix too large to be read."""
-    wrong = [
+    wrong: list[dict[str, Any]] = [
         {
             "label": labels[true],
             "predicted": labels[said],

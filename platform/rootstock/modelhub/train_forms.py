@@ -143,7 +143,7 @@ class TrainForm(forms.Form):
     def _more(self, name: str, choices: list[tuple[str, str]]) -> None:
         field = self.fields[name]
         assert isinstance(field, forms.ChoiceField)  # noqa: S101 - made by _field
-        field.choices = [*list(field.choices), *choices]  # type: ignore[arg-type,misc]
+        field.choices = [*list(field.choices), *choices]  # type: ignore[arg-type]
 
     @property
     def first(self) -> list[forms.BoundField]:

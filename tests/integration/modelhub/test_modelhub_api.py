@@ -166,7 +166,7 @@ def test_runs_over_the_api(api: Api, organisation: Organisation) -> None:
     [
         ({"name": "Finance Sentiment"}, "/name"),
         ({"config": {"epoch": 1}}, "/config/epoch"),
-        ({"config": {"epochs": 0}}, "/config/epochs"),
+        ({"config": {"epochs": -1}}, "/config/epochs"),
         ({"config": {"base": "/etc"}}, "/config/base"),
         ({"config": {"learning_rate": "fast"}}, "/config/learning_rate"),
     ],

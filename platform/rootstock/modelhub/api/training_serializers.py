@@ -84,7 +84,7 @@ class OptionOutput(serializers.Serializer[Any]):
     name = serializers.CharField()
     group = serializers.CharField()
     kind = serializers.ChoiceField(["int", "float", "str", "bool", "Path", "names"])
-    default = serializers.SerializerMethodField()
+    default = serializers.SerializerMethodField(method_name="value_unset")
     help = serializers.CharField()
     at_least = serializers.FloatField(allow_null=True)
     above = serializers.FloatField(allow_null=True)
@@ -96,7 +96,7 @@ class OptionOutput(serializers.Serializer[Any]):
     first = serializers.SerializerMethodField()
 
     @extend_schema_field({})
-    def get_default(self, option: Option) -> Any:
+    def value_unset(self, option: Option) -> Any:
         """What holds when nothing is said; null: unset."""
         return option_default(option)
 
