@@ -31,15 +31,8 @@ class DatasetForm(forms.Form):
 class NewDatasetForm(DatasetForm):
     """The task is chosen once: it says what a row looks like."""
 
-    task = forms.ChoiceField(
-        label=_("What a model shall learn from it"), choices=Task.choices, required=False
-    )
+    task = forms.ChoiceField(label=_("What a model shall learn from it"), choices=Task.choices)
     field_order = ("name", "task", "description", "language")
-
-    def clean_task(self) -> str:
-        """Text classification unless it says otherwise."""
-        task: str = self.cleaned_data["task"] or Task.TEXT_CLASSIFICATION
-        return task
 
 
 class ImportForm(forms.Form):
@@ -54,8 +47,22 @@ class ImportForm(forms.Form):
         required=False,
         help_text=_("Leave it empty when the texts have no labels yet."),
     )
-    kind = forms.ChoiceField(
-        label=_("What the file holds"), choices=DatasetImport.Kind.choices, required=False
+    unlabelled = forms.BooleanField(label=_("The rows have no labels yet"), required=False)
+    kind = forms.ChoiceField(label=_("What the file holds"), choices=DatasetImport.Kind.choices)
+
+    # What a row looks like, as in a line of JSONL.
+    _ROWS = {
+        Task.MULTI_LABEL_CLASSIFICATION: '{"text": "…", "labels": ["…", "…"]}',
+        Task.TOKEN_CLASSIFICATION: '{"tokens": ["Anna", "sings"], "tags": ["B-PER", "O"]}',
+        Task.TEXT_EMBEDDING: '{"anchor": "…", "positive": "…", "score": 0.8}',
+        Task.RERANKING: '{"query": "…", "document": "…", "label": 1}',
+        Task.TEXT_GENERATION: '{"prompt": "…", "response": "…"}',
+        Task.NEXT_ITEM: '{"user": "…", "items": ["…", "…"]}',
+    }
+    _MAY_LACK_LABELS = (
+        Task.MULTI_LABEL_CLASSIFICATION,
+        Task.TOKEN_CLASSIFICATION,
+        Task.RERANKING,
     )
 
     _ACCEPT = {
@@ -81,6 +88,9 @@ class ImportForm(forms.Form):
         self.fields["file"].help_text = help_text
         if accept:
             self.fields["file"].widget.attrs["accept"] = accept
+        self.row = self._ROWS.get(Task(dataset.task), "")
+        if dataset.task not in self._MAY_LACK_LABELS:
+            del self.fields["unlabelled"]
         # Rows of the other tasks have columns of their own names.
         if dataset.task != Task.TEXT_CLASSIFICATION:
             del self.fields["label_column"]

@@ -47,6 +47,7 @@ def call(client: Client, path: str, body: Any = None, *, status: int = 200) -> A
 def test_from_a_queue_to_labels(client: Client, organisation: Organisation) -> None:
     with organisation_scope(organisation.pk):
         dataset = services.dataset_create(name="Headlines", actor=ACTOR)
+        services.dataset_create(name="Newer", actor=ACTOR)
         rows = [services.NewExample(f"number {n}", "up" if n == 0 else "") for n in range(3)]
         services.examples_add(dataset=dataset, examples=rows, actor=ACTOR)
     assert "Make a queue" in html(client, "/models/annotate/")

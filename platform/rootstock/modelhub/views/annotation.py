@@ -71,7 +71,8 @@ def queue_new(request: PageRequest) -> HttpResponse:
     form = QueueForm(datasets, request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
         values = dict(form.cleaned_data)
-        dataset = next(row for row in datasets if str(row.pk) == values.pop("dataset"))
+        wanted = values.pop("dataset")
+        dataset = next(row for row in datasets if str(row.pk) == wanted)
         try:
             with transaction.atomic():
                 queue = services.queue_create(dataset=dataset, actor=request.actor, **values)

@@ -174,7 +174,12 @@ def example_label(
     example = current.examples.filter(pk=example_id).first()
     if example is None:
         raise Http404(_("There is no such example."))
-    context: dict[str, Any] = {"dataset": current, "example": example, "may_write": True}
+    context: dict[str, Any] = {
+        "dataset": current,
+        "example": example,
+        "askable": True,
+        "may_write": True,
+    }
     try:
         with transaction.atomic():
             label = request.POST.get("label", "")
@@ -272,6 +277,8 @@ def _import(request: PageRequest, dataset: Dataset, options: dict[str, Any]) -> 
         raise Problem(413, "too-large", _("A file of at most 2 GB can be uploaded."))
     background = (upload.size or 0) > INLINE_BYTES
     text, label = options.get("text_column", "text"), options.get("label_column", "label")
+    if options.get("unlabelled"):
+        label = ""
     started = import_start(
         dataset=dataset,
         actor=request.actor,
