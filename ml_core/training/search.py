@@ -15,7 +15,7 @@ from typing import Any
 
 from ml_core.registry.artifact import Artifact
 from ml_core.training.config import ConfigError, TrainConfig, training_options
-from ml_core.training.progress import Progress
+from ml_core.training.progress import Progress, TrainingError
 from ml_core.training.trainer import train
 
 BEST = "best"
@@ -48,8 +48,9 @@ def search_options(
     (``out/best``) and all trials, which ``out/search.json`` lists too.
 
     A trial whose figure after an epoch is below the median of the earlier ones at that epoch is ended (after five
-    whole trials). Raises ConfigError for a space that cannot be searched, and whatever `train` raises for data that
-    no options could mend.
+    whole trials); one whose options cannot be used or whose loss is no number has failed. Raises ConfigError for a
+    space that cannot be searched or of which no trial came to its end, and whatever `train` raises for data that no
+    options could mend.
     """
     import optuna
 
@@ -61,9 +62,11 @@ def search_options(
         storage=f"sqlite:///{(out / _DATABASE).resolve()}",
         load_if_exists=True,
         direction="maximize",
-        sampler=optuna.samplers.TPESampler(seed=config.seed),
         pruner=optuna.pruners.MedianPruner(n_startup_trials=5),
     )
+
+    # Another seed after each interruption, or the first draws would be made again.
+    study.sampler = optuna.samplers.TPESampler(seed=config.seed + len(study.trials))
 
     def objective(trial: Any) -> float:
         options = {name: _draw(trial, name, values) for name, values in space.items()}
@@ -96,7 +99,10 @@ def search_options(
 
     done = sum(each.state.is_finished() for each in study.trials)
     study.optimize(
-        objective, n_trials=max(0, trials - done), callbacks=[tell], catch=(ConfigError,)
+        objective,
+        n_trials=max(0, trials - done),
+        callbacks=[tell],
+        catch=(ConfigError, TrainingError),
     )
     if not (out / BEST).is_dir():
         raise ConfigError("no trial came to its end; see search.json")
