@@ -85,6 +85,8 @@ class Task(ABC):
     # Where the class that applies a saved model to rows is: "module:Class", a `RowPredictor`. The task's own module has
     # ``evaluate_artifact(artifact, data, device) -> Report`` beside the class.
     predictor: ClassVar[str]
+    # Whether ``max_length`` and languages mean anything to it.
+    reads_text: ClassVar[bool] = True
     model: Any
 
     def __init__(self, config: TrainConfig, data: TaskData) -> None:
@@ -146,6 +148,10 @@ class Task(ABC):
     def encoder(self) -> Any:
         """The transformers model inside `model`, which parameter-efficient methods and layer-wise rates work on."""
         return self.model.encoder
+
+    def base_name(self) -> str | None:
+        """What the model is built as when that is not ``config.base``."""
+        return None
 
     def languages(self) -> tuple[str, ...]:
         """ISO 639-1 codes of what the model can read; empty for a task without text."""

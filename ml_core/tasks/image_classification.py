@@ -43,6 +43,7 @@ class ImageClassification(Task):
 
     name = "image-classification"
     predictor: ClassVar[str] = "ml_core.tasks.image_classification:ImageClassificationPredictor"
+    reads_text: ClassVar[bool] = False
 
     def __init__(self, config: TrainConfig, data: TaskData) -> None:
         super().__init__(config, data)
@@ -72,6 +73,10 @@ class ImageClassification(Task):
             augmentation=augmentation,
         )
         self._weights = self._class_weights()
+
+    def base_name(self) -> str | None:
+        architecture = self.config.image_architecture
+        return None if architecture == "base" else architecture
 
     def features(self, rows: Sequence[Any]) -> list[Feature]:
         self._decode(rows)

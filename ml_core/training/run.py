@@ -252,14 +252,12 @@ def _manifest(
 ) -> Manifest:
     # A directory says nothing on another machine; its name may.
     is_directory = config.base != "packaged" and Path(config.base).is_dir()
-    base = Path(config.base).resolve().name if is_directory else config.base
-    if config.image_architecture != "base":
-        base = config.image_architecture
+    task, data = context.task, context.task.data
+    base = task.base_name() or (Path(config.base).resolve().name if is_directory else config.base)
     parent = None
     for source in (config.previous, Path(config.base) if is_directory else None):
         if parent is None and source is not None and (source / MANIFEST).is_file():
             parent = Artifact.open(source, verify=False).digest
-    task, data = context.task, context.task.data
     attachment = attachment_of(task.model)
     options = config.to_dict()
     for only_here in (
@@ -276,7 +274,7 @@ def _manifest(
         task=config.task,
         base=base,
         labels=data.labels,
-        max_length=0 if config.task == "image-classification" else config.max_length,
+        max_length=config.max_length if task.reads_text else 0,
         languages=task.languages(),
         metrics=evaluation.report.summary(),
         config=options
