@@ -39,7 +39,7 @@ from ml_core.training import (
     train,
     training_options,
 )
-from ml_core.training.config import options_table, read_yaml
+from ml_core.training.config import options_page, read_yaml
 
 EXIT_BAD_INPUT = 2
 EXIT_STOPPED = 130
@@ -195,7 +195,7 @@ def _add_mine_negatives(commands: Any) -> None:
 
 
 def _add_options(commands: Any) -> None:
-    command = commands.add_parser("options", help="every option of train, as a Markdown table")
+    command = commands.add_parser("options", help="every option of train, as a Markdown page")
     command.set_defaults(run=_options)
 
 
@@ -491,7 +491,7 @@ def _select(options: argparse.Namespace) -> int:
 
 
 def _options(_: argparse.Namespace) -> int:
-    sys.stdout.write(options_table())
+    sys.stdout.write(options_page())
     return 0
 
 

@@ -8,8 +8,8 @@ from ml_core.tasks.base import TaskData
 from ml_core.tasks.image_rows import read_labelled_images, sha256_tree
 from ml_core.tasks.labelled_texts import read_labelled_texts, read_multi_label_texts
 from ml_core.tasks.reading_matching import MATCHING_READERS
-from ml_core.tasks.tagged_rows import read_tagged_rows
 from ml_core.tasks.reading_texts import TEXT_READERS
+from ml_core.tasks.tagged_rows import read_tagged_rows
 from ml_core.training.config import TrainConfig
 
 _READERS: dict[str, Callable[[TrainConfig], TaskData]] = {

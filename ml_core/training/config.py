@@ -36,7 +36,15 @@ from ml_core.training.options import (
     describe,
 )
 
-__all__ = ["TASKS", "ConfigError", "TrainConfig", "options_table", "read_yaml", "training_options"]
+__all__ = ["TASKS", "ConfigError", "TrainConfig", "options_page", "read_yaml", "training_options"]
+
+_OPTIONS_INTRODUCTION = (
+    "",
+    "Each is a flag of `python -m ml_core train` (`--batch-size`), a key of a YAML file (`batch_size`), a field of",
+    "`TrainConfig`, and a field of the form and of the REST API. An unknown one is an error that names the nearest;",
+    "the tasks in italics are those that have the option, and set for another task it is refused. This page is what",
+    "`python -m ml_core options` prints. How the methods are used is under [Training](ml_core.md#training).",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,16 +115,16 @@ def training_options() -> tuple[Option, ...]:
     return tuple(each for title, group in GROUPS for each in describe(group, title))
 
 
-def options_table() -> str:
-    """Every option as Markdown tables, a section for each group."""
-    lines: list[str] = []
+def options_page() -> str:
+    """Every option as a Markdown page: docs/training_options.md."""
+    lines: list[str] = ["# Training options", *_OPTIONS_INTRODUCTION]
     group = ""
     for option in training_options():
         if option.group != group:
             group = option.group
             lines += [
                 "",
-                f"### {group}",
+                f"## {group}",
                 "",
                 "| option | default | what it does |",
                 "|---|---|---|",
@@ -125,7 +133,7 @@ def options_table() -> str:
         choices = f" One of {', '.join(option.choices)}." if option.choices else ""
         tasks = f" *{', '.join(option.tasks)}*" if option.tasks else ""
         lines.append(f"| `{option.name}` | {default} | {option.help}{choices}{tasks} |")
-    return "\n".join([*lines[1:], ""])
+    return "\n".join([*lines, ""])
 
 
 def _shown(default: Any) -> str:

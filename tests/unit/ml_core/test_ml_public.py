@@ -5,18 +5,25 @@ from __future__ import annotations
 import importlib
 import json
 import pkgutil
+import re
 import subprocess
 import sys
 from dataclasses import fields
 
 import pytest
+import yaml
 from ml_core_helpers import REPOSITORY
 
 import ml_core
+from ml_core.__main__ import main
 from ml_core.training import TrainConfig
+from ml_core.training.methods import wanted_methods
+from ml_core.training.search import check_space
 
-PACKAGES = ("data", "evaluation", "models", "registry", "serving", "training")
-DOCUMENT = REPOSITORY / "docs" / "ml_core.md"
+PACKAGES = (
+    "augmentation", "data", "evaluation", "knowledge", "models", "registry", "serving", "tasks", "training",
+)  # fmt: skip
+DOCUMENTS = REPOSITORY / "docs"
 
 
 def test_naming_everything_public_loads_neither_torch_nor_transformers() -> None:
@@ -37,9 +44,9 @@ def test_naming_everything_public_loads_neither_torch_nor_transformers() -> None
 @pytest.mark.parametrize("package", PACKAGES)
 def test_exports_are_what_they_say(package: str) -> None:
     module = importlib.import_module(f"ml_core.{package}")
-    assert module.__all__ == sorted(module.__all__)
+    assert module.__all__ == sorted(module.__all__, key=lambda name: (not name.isupper(), name))
     for name in module.__all__:
-        assert getattr(module, name).__name__ == name
+        assert name.isupper() or getattr(module, name).__name__ == name
         assert getattr(module, name).__doc__
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         module.nothing  # noqa: B018
@@ -48,13 +55,48 @@ def test_exports_are_what_they_say(package: str) -> None:
     assert not submodules & set(module.__all__)
 
 
-def test_every_option_and_public_name_is_documented() -> None:
-    text = DOCUMENT.read_text(encoding="utf-8")
-    for option in fields(TrainConfig):
-        assert f"| `{option.name}` |" in text, (
-            f"{option.name} is not in the table of docs/ml_core.md"
-        )
+def test_every_public_name_is_documented() -> None:
+    text = (DOCUMENTS / "ml_core.md").read_text(encoding="utf-8")
     for package in PACKAGES:
+        assert f"| `ml_core.{package}`" in text
         for name in importlib.import_module(f"ml_core.{package}").__all__:
             assert f"`{name}" in text, f"ml_core.{package}.{name} is not in docs/ml_core.md"
     assert ml_core.__version__
+
+
+def test_the_page_of_options_is_the_one_that_is_printed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["options"]) == 0
+    printed = capsys.readouterr().out
+    kept = (DOCUMENTS / "training_options.md").read_text(encoding="utf-8")
+    assert kept == printed, "python -m ml_core options > docs/training_options.md"
+    for option in fields(TrainConfig):
+        assert f"| `{option.name}` |" in kept
+
+
+def examples() -> list[tuple[str, str]]:
+    pages = [DOCUMENTS / "ml_core.md", *sorted((DOCUMENTS / "methods").glob("*.md"))]
+    return [
+        (page.name, block)
+        for page in pages
+        for block in re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("page", "block"),
+    [pytest.param(*each, id=f"{each[0]}-{at}") for at, each in enumerate(examples())],
+)
+def test_the_examples_are_configurations(page: str, block: str) -> None:
+    values = yaml.safe_load(block)
+    if "space.yaml" in block:
+        check_space(values)
+    else:
+        wanted_methods(TrainConfig.from_mapping(values))
+
+
+def test_links_between_the_pages_lead_somewhere() -> None:
+    for page in (DOCUMENTS / "ml_core.md", *(DOCUMENTS / "methods").glob("*.md")):
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).is_file(), f"{page.name}: {target}"
