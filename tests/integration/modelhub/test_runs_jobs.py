@@ -70,7 +70,7 @@ def test_a_search_registers_its_best(
     assert [trial["number"] for trial in after.trials] == [0, 1, 2]
     best = max(trial["score"] for trial in after.trials if trial["score"] is not None)
     assert version.metrics["validation"]["macro_f1"] == pytest.approx(best)
-    assert version.run == after
+    assert version.run_id == after.pk
     assert "trial 1:" in after.log
     assert not (var / "training" / str(run.pk)).exists()
 

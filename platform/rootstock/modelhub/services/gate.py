@@ -177,7 +177,9 @@ def evaluation_start(*, version: ModelVersion, snapshot: Snapshot, split: str, a
     problem, place = "", ""
     if snapshot.dataset.task != version.task:
         problem, place = _("The snapshot is for another task than the version."), "snapshot"
-    elif split not in Split.values or not snapshot.label_counts.get(split):
+    elif split not in Split.values or not (
+        snapshot.split_counts.get(split) or snapshot.label_counts.get(split)
+    ):
         problem, place = _("The snapshot has no examples in this part."), "split"
     if problem:
         raise ModelhubError(
