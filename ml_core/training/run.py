@@ -124,7 +124,8 @@ def _train(
         task=task,
         reporter=reporter,
         device=device,
-        resuming=checkpoint is not None,
+        # An ensemble and a previous version need the weights that the first step began with, checkpoint or not.
+        resuming=checkpoint is not None and config.ensemble == 1 and config.previous is None,
     )
     best = fit(context, directory=directory, checkpoint=checkpoint, marks=marks)
     evaluation, calibration = task.calibrate(best)

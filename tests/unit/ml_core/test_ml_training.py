@@ -147,6 +147,17 @@ def test_data_that_cannot_be_learned_from(case: str, tiny_options: Options, tmp_
     assert not (tmp_path / "out").exists()
 
 
+def test_rows_without_labels_teach_nothing(tiny_options: Options, tmp_path: Path) -> None:
+    unlabelled = tmp_path / "texts.csv"
+    unlabelled.write_text("text\nprofit rises\nprofit falls\n")
+    with pytest.raises(DataError, match="no column 'label'"):
+        train(config(tiny_options | {"train": unlabelled}, out=tmp_path / "out"))
+    half = write_csv(tmp_path / "half.csv", [("profit rises", "up"), ("profit falls", "")])
+    with pytest.raises(DataError, match=r"half\.csv, line 3, .*the label is empty"):
+        train(config(tiny_options | {"train": half}, out=tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
 def test_two_rows_and_a_validation_file_are_enough(tiny_options: Options, tmp_path: Path) -> None:
     path = write_csv(tmp_path / "two.csv", [("profit rises", "up"), ("profit falls", "down")])
     artifact = train(config(tiny_options | {"train": path}, validation=path, out=tmp_path / "a"))

@@ -90,6 +90,11 @@ CASES: dict[str, tuple[Options, str]] = {
         {"weight_averaging": "ema", "gradient_accumulation": 2, "epochs": 4},
         "step:6",
     ),
+    "before the artefact is written": ({"epochs": 2}, "evaluation:2"),
+    "an ensemble, its head fitted": (
+        {"ensemble": 2, "head_start": "fitted", "epochs": 1},
+        "step:4",
+    ),
     "right after the evaluation that stops it": (
         {"epochs": 12, "early_stopping_patience": 1, "learning_rate": 2e-2,
          "weight_averaging": "swa"},
