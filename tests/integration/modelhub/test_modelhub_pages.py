@@ -76,7 +76,8 @@ def test_empty_pages_say_what_to_do_next(page: Callable[..., str]) -> None:
 
 def test_from_a_new_data_set_to_a_run(page: Callable[..., str], organisation: Organisation) -> None:
     html = page(
-        "/models/data-sets/new/", {"name": "Headlines", "task": "text-classification", "language": "en"}
+        "/models/data-sets/new/",
+        {"name": "Headlines", "task": "text-classification", "language": "en"},
     )
     assert "Import a file" in html
     with organisation_scope(organisation.pk):

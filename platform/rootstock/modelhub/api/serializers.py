@@ -225,7 +225,8 @@ class SnapshotOutput(serializers.ModelSerializer[Snapshot]):
         model = Snapshot
         fields = [
             "id", "dataset", "number", "content_hash", "label_counts", "split_counts", "example_count",
-            "duplicate_groups", "groups_kept_together", "near_duplicates", "group_by", "validation_fraction", "test_fraction", "seed", "actor", "created_at", "updated_at",
+            "duplicate_groups", "groups_kept_together", "near_duplicates", "group_by",
+            "validation_fraction", "test_fraction", "seed", "actor", "created_at", "updated_at",
         ]  # fmt: skip
 
     @extend_schema_field({"type": "object", "additionalProperties": Counts})
