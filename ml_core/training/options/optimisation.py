@@ -71,7 +71,8 @@ class OptimisationOptions:
         choices=("best", "last"),
     )
     early_stopping_patience: int = option(
-        "Stop after this many epochs without a better main figure on the validation part; 0: never.",
+        "Stop after this many epochs without a better main figure (or a lower loss at the same one) on the validation "
+        "part; 0: never.",
         default=2,
         at_least=0,
     )

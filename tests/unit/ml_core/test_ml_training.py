@@ -119,9 +119,10 @@ def test_training_goes_on_from_an_artefact(
 
 def test_early_stopping_keeps_the_best_epoch(tiny_options: Options, tmp_path: Path) -> None:
     seen: list[Progress] = []
-    options = config(
-        tiny_options, epochs=40, early_stopping_patience=1, out=tmp_path / "a", learning_rate=3e-3
-    )
+    generator = random.Random(2)
+    rows = [(text, generator.choice("abc")) for text, _ in make_rows(120)]
+    guesses = tiny_options | {"train": write_csv(tmp_path / "random.csv", rows)}
+    options = config(guesses, epochs=40, early_stopping_patience=1, out=tmp_path / "a")
     artifact = train(options, on_progress=seen.append)
     scores = [progress.metrics["macro_f1"] for progress in seen if progress.metrics]
     assert len(scores) < 40
