@@ -36,6 +36,7 @@ FILES: dict[str, tuple[str, ...]] = {
     "synonyms": ("file",),
     "label_descriptions": ("file",),
     "unlabelled": ("dataset", "file"),
+    "out_of_scope": ("file",),
     "replay": ("snapshot",),
     "earlier": ("snapshot",),
 }

@@ -30,6 +30,7 @@ SUFFIXES = {
     "synonyms": (".txt", ".u8", ".tsv", ".csv"),
     "label_descriptions": (".yaml", ".yml"),
     "unlabelled": (".txt", ".csv", ".jsonl", ".ndjson", ".parquet"),
+    "out_of_scope": (".csv", ".jsonl", ".ndjson", ".parquet"),
 }
 _LOOKED_AT = 1000
 
