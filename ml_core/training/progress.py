@@ -74,3 +74,18 @@ class Reporter:
     def check_stop(self) -> None:
         if self._should_stop():
             raise TrainingCancelled("stopped on request; nothing was saved")
+
+    def inner(self) -> Reporter:
+        """For a training inside this run: its steps are told as phase "pretrain", and it stops when this one does."""
+
+        def forward(progress: Progress) -> None:
+            self.report(
+                "pretrain",
+                step=progress.step,
+                total_steps=progress.total_steps,
+                epoch=progress.epoch,
+                loss=progress.loss,
+                eta_seconds=progress.eta_seconds,
+            )
+
+        return Reporter(forward, self._should_stop)

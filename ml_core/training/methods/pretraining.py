@@ -23,7 +23,6 @@ from ml_core.training.checkpoints import (
 )
 from ml_core.training.config import TrainConfig
 from ml_core.training.methods.base import Method, Run
-from ml_core.training.progress import Progress, Reporter
 from ml_core.training.weights import changing_weights, put_back, read_weights, write_weights
 
 _DIRECTORY = "pretraining"
@@ -117,22 +116,8 @@ def _pretrain(config: TrainConfig, data: TaskData, encoder: Any, run: Run) -> di
     from ml_core.tasks.masked_language_model import MaskedLanguageModel
     from ml_core.training.engine import FineTuner
 
-    def forward(progress: Progress) -> None:
-        run.reporter.report(
-            "pretrain",
-            step=progress.step,
-            total_steps=progress.total_steps,
-            epoch=progress.epoch,
-            loss=progress.loss,
-            eta_seconds=progress.eta_seconds,
-        )
-
-    def stopped() -> bool:
-        run.reporter.check_stop()
-        return False
-
     task = MaskedLanguageModel(config, data, encoder=encoder)
-    inner = Run(config=config, task=task, reporter=Reporter(forward, stopped), device=run.device)
+    inner = Run(config=config, task=task, reporter=run.reporter.inner(), device=run.device)
     marks = fingerprint(config, data)
     with tempfile.TemporaryDirectory() as temporary:
         directory = config.checkpoints or Path(temporary)

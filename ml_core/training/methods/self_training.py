@@ -19,7 +19,7 @@ from ml_core.data.examples import Example, read_examples
 from ml_core.pseudo_labels import PoorCalibration, pseudo_labels
 from ml_core.training.config import ConfigError, TrainConfig
 from ml_core.training.methods.base import Method, Run
-from ml_core.training.progress import Progress, Reporter, TrainingError
+from ml_core.training.progress import TrainingError
 
 
 class SelfTraining(Method):
@@ -52,27 +52,11 @@ class SelfTraining(Method):
     def _label(self, run: Run, texts: list[str]) -> Any:
         from ml_core.training.run import fit
 
-        def forward(progress: Progress) -> None:
-            run.reporter.report(
-                "pretrain",
-                step=progress.step,
-                total_steps=progress.total_steps,
-                epoch=progress.epoch,
-                loss=progress.loss,
-                eta_seconds=progress.eta_seconds,
-            )
-
-        def stopped() -> bool:
-            run.reporter.check_stop()
-            return False
-
         config = dataclasses.replace(
             self.config, pseudo_labels=False, checkpoints=None, out_of_scope_score="none"
         )
         teacher: Any = type(run.task)(config, copy.copy(run.task.data))
-        first = Run(
-            config=config, task=teacher, reporter=Reporter(forward, stopped), device=run.device
-        )
+        first = Run(config=config, task=teacher, reporter=run.reporter.inner(), device=run.device)
         with tempfile.TemporaryDirectory() as directory:
             best = fit(first, directory=Path(directory), checkpoint=None, marks={})
         best, calibration = teacher.calibrate(best)
