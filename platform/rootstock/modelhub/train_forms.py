@@ -107,7 +107,7 @@ class TrainForm(forms.Form):
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        self._options = settable_options(dataset.task)
+        self._options = settable_options(dataset.task, offered=True)
         self._choose("snapshot", [("", _("Freeze them as they are now"))])
         self._more("snapshot", [(str(each.pk), str(each)) for each in snapshots])
         starts = [("", _("The base model below"))]

@@ -71,14 +71,15 @@ def reporting_installed() -> tuple[str, ...]:
 
 
 @cache
-def settable_options(task: str | None = None) -> tuple[Option, ...]:
-    """The options that people may set, of one task or of all, in the order in which they are read."""
+def settable_options(task: str | None = None, *, offered: bool = False) -> tuple[Option, ...]:
+    """The options that people may set, of one task or of all, in the order in which they are read; `offered` leaves out
+    the reporting that needs a package which is not installed here."""
     options = []
     for option in training_options():
         foreign = task is not None and option.tasks is not None and task not in option.tasks
         if option.name in OWN or foreign:
             continue
-        if option.name == "reporting":
+        if offered and option.name == "reporting":
             if not reporting_installed():
                 continue
             option = dataclasses.replace(option, choices=reporting_installed())  # noqa: PLW2901
@@ -129,6 +130,9 @@ def check_config(config: Mapping[str, Any], *, task: str) -> dict[str, Any]:
     except ConfigError as error:
         name = str(error).partition(":")[0]
         raise bad_option(name if name in options else "", str(error)) from error
+    for name in checked.reporting:
+        if name not in reporting_installed():
+            raise bad_option("reporting", _("The package %s is not installed here.") % name)
     values = checked.to_dict()
     return {
         key: config[key] if key in FILES else _plain(values[key])

@@ -37,7 +37,7 @@ class OptionList(ModelsView):
     def get(self, request: OrganisationRequest) -> Response:
         """List the options of training, all or those of one task, in the order in which people read them."""
         query = valid(serializers.OptionQuery(data=request.query_params.dict()))
-        options = settable_options(query.get("task"))
+        options = settable_options(query.get("task"), offered=True)
         return Response(serializers.OptionOutput(options, many=True).data)
 
 
