@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from ml_core.evaluation.markdown import render
 from ml_core.registry.artifact import Manifest
 from ml_core.tasks.base import Report, TaskData
+from ml_core.training.config import training_options
 
 _LANGUAGE_NAMES = {"en": "English", "zh": "Chinese"}
 _FEW_EXAMPLES = 20
@@ -55,10 +56,24 @@ def write_card(manifest: Manifest, report: Report, data: TaskData, notes: Sequen
         "## Training",
         "",
         *(f"- {note}" for note in notes),
-        *(f"- {key}: {value}" for key, value in config.items() if value not in (None, [], ())),
+        *_settings(manifest),
         "",
     ]
     return "\n".join(lines)
+
+
+def _settings(manifest: Manifest) -> list[str]:
+    """The options that were set; without those that only other tasks have."""
+    foreign = {
+        option.name
+        for option in training_options()
+        if option.tasks is not None and manifest.task not in option.tasks
+    }
+    return [
+        f"- {key}: {value}"
+        for key, value in manifest.config.items()
+        if key not in foreign and value not in (None, [], ())
+    ]
 
 
 def _reading(manifest: Manifest) -> str:

@@ -94,7 +94,8 @@ class ShadowForm(forms.Form):
     )
 
     def __init__(self, *args: Any, versions: Iterable[ModelVersion], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        # Its page has other forms with a field of the same name.
+        super().__init__(*args, **{"auto_id": "shadow-%s", **kwargs})
         field = self.fields["version"]
         assert isinstance(field, forms.ChoiceField)  # noqa: S101 - declared above
         field.choices = [(str(each.pk), each.label) for each in versions]

@@ -207,18 +207,18 @@ def test_runs_are_compared(page: Any, dataset: Dataset, organisation: Organisati
             for name, value in (("one", 0.71), ("two", 0.82))
         ]  # fmt: skip
     first, second = runs(organisation)
-    html = page(f"/models/compare/?item=run:{first.pk}&item=run:{second.pk}")
+    html = page(f"/models/runs/compare/?item=run:{first.pk}&item=run:{second.pk}")
     assert "differs" in html
     assert "lora" in html
     query = "&".join(f"item=version:{each.pk}" for each in versions)
-    html = page(f"/models/compare/?{query}")
+    html = page(f"/models/runs/compare/?{query}")
     assert "71.0 %" in html
     assert "Test two v1 against one v1" in html
     body = {"first": str(versions[0].pk), "second": str(versions[1].pk), "item": query}
     body["item"] = [f"version:{each.pk}" for each in versions]  # type: ignore[assignment]
-    assert "being made" in page("/models/compare/start/", body)
-    assert "Choose two to six" in page(f"/models/compare/?item=run:{first.pk}")
-    page(f"/models/compare/?item=run:{first.pk}&item=version:{first.pk}", status=404)
+    assert "being made" in page("/models/runs/compare/start/", body)
+    assert "Choose two to six" in page(f"/models/runs/compare/?item=run:{first.pk}")
+    page(f"/models/runs/compare/?item=run:{first.pk}&item=version:{first.pk}", status=404)
 
 
 @pytest.mark.parametrize("kind", sorted(REPORTS))

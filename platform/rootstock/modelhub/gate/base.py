@@ -175,7 +175,10 @@ def words(text: str) -> str:
 
 def filled(message: str, params: Mapping[str, Any]) -> str:
     """A stored text in the language of the moment."""
-    return gettext(message) % dict(params) if message else ""
+    values = dict(params)
+    if values.get("split") in Split.values:
+        values["split"] = str(Split(values["split"]).label).lower()
+    return gettext(message) % values if message else ""
 
 
 def asked(check: Check, limits: Limits) -> str:

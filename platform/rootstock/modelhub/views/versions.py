@@ -233,6 +233,7 @@ def deployment_page(
         )
     context = {
         "deployment": current,
+        "end_form": RollbackForm(auto_id="shadow-end-%s"),
         "report": report_view(current.version),
         "activity": selectors.deployment_activity(current),
         "previous": previous_version(current),
