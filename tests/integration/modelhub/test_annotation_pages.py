@@ -162,3 +162,26 @@ def test_the_page_of_an_example_in_both_languages(
         assert "Acme" in html(client, f"/models/data-sets/{dataset.pk}/")
         page = html(client, f"/models/data-sets/{dataset.pk}/examples/{example.pk}/")
         assert "Acme" in page and "Wire" in page
+
+
+@pytest.mark.parametrize(
+    ("task", "rows", "choice"),
+    [
+        ("token-classification", '{"tokens": ["Anna", "sings"]}\n', "PER"),
+        ("multi-label-classification", '{"text": "a new branch"}\n', "banking"),
+        ("reranking", '{"query": "how much", "document": "ten"}\n', "1"),
+    ],
+)
+def test_rows_without_labels_are_imported_and_asked_about(
+    client: Client, organisation: Organisation, task: str, rows: str, choice: str
+) -> None:
+    with organisation_scope(organisation.pk):
+        dataset = services.dataset_create(name="New", task=task, actor=ACTOR)
+    file = SimpleUploadedFile("rows.jsonl", rows.encode())
+    values = {"file": file, "unlabelled": "on", "text_column": "text"}
+    assert "1 example added." in html(client, f"/models/data-sets/{dataset.pk}/import/", values)
+    queue = {"dataset": str(dataset.pk), "name": "First", "overlap": 1, "order": "oldest"}
+    page = html(client, "/models/annotate/new/", queue | {"choices": choice})
+    assert "annotate-data" in page and choice in page
+    with organisation_scope(organisation.pk):
+        assert not dataset.examples.get().labelled
