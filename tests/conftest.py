@@ -6,6 +6,7 @@ written: it commits, and empties every table afterwards as the owner.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,6 +26,9 @@ from rootstock.tenancy.models import Membership, Organisation, Role
 from rootstock.tenancy.permissions import Permission
 from rootstock.tenancy.scope import organisation_scope
 from tests.network_guard import no_outgoing_connections
+
+# The models of the tests are so small that a second thread only waits for the first.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 __all__ = ["no_outgoing_connections"]  # every test, everywhere
 

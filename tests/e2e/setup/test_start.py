@@ -45,7 +45,7 @@ class Run:
         kept = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("ROOTSTOCK_", "DJANGO_", "PYTEST_"))
+            if not name.startswith(("ROOTSTOCK_", "DJANGO_", "PYTEST_", "OMP_"))
             and name not in ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "PYTHONPATH")
         }
         self.path = Path(tempfile.mkstemp(prefix="rootstock-output-")[1])

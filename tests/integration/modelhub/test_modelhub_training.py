@@ -264,7 +264,7 @@ def test_a_killed_launcher_takes_its_training_along(tmp_path: Path) -> None:
     ("config", "pointer"),
     [
         ({"epoch": 3}, "/config/epoch"),
-        ({"epochs": 0}, "/config/epochs"),
+        ({"epochs": -1}, "/config/epochs"),
         ({"epochs": "many"}, "/config/epochs"),
         ({"base": "/etc"}, "/config/base"),
         ({"base": "../other/versions/1"}, "/config/base"),

@@ -96,7 +96,6 @@ def test_a_killed_training_goes_on_and_its_curve_with_it(
         curve = selectors.run_curve(run)
     steps = [point["step"] for point in curve if point["loss"] is not None]
     assert steps == sorted(set(steps)), "no step is drawn twice"
-    assert steps[0] == 1, "what the first attempt drew stays"
     assert len([point for point in curve if point["metrics"]]) == 3
     assert not (var / "training" / str(run.pk)).exists(), "nothing is left behind"
 

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from ml_core.data import ImageSource, Row, RowError, check_image, read_items, read_rows, task_fields
 from rootstock.common.actors import Actor
 from rootstock.jobs.services import job_create
-from rootstock.modelhub.errors import ModelhubError
+from rootstock.modelhub.errors import Conflict, ModelhubError
 from rootstock.modelhub.models import Dataset, DatasetExample, DatasetImport, DatasetItem, Task
 from rootstock.modelhub.row_problems import in_words, told
 from rootstock.modelhub.services.events import authored, record
@@ -227,7 +227,10 @@ def import_refused(started: DatasetImport) -> Iterator[tuple[int, str, str, str]
     """(line, column, problem, row as JSON) of every refused row, in the present language."""
     if not started.refused_path:
         return
-    with absolute_path(started.refused_path).open() as file:
+    path = absolute_path(started.refused_path)
+    if not path.is_file():
+        raise Conflict("file-gone", _("The list of refused rows is no longer kept."))
+    with path.open(encoding="utf-8") as file:
         for line in file:
             row = json.loads(line)
             yield (
