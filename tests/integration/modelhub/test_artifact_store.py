@@ -105,7 +105,9 @@ def test_half_an_upload_is_not_taken_for_a_whole_one(
         storage.local_artifact(version.artifact_path, version.digest)
 
 
-def test_several_fetch_at_once(version: ModelVersion, artifacts: Path) -> None:
+def test_several_fetch_at_once(version: ModelVersion, artifacts: Path, settings: Any) -> None:
+    if settings.ARTIFACT_STORE.startswith("memory:"):
+        pytest.skip("fsspec's memory store shares one reading place between threads")
     directory = forget(artifacts, version)
     found: list[Path] = []
 

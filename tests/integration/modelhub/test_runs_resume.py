@@ -24,13 +24,16 @@ from rootstock.tenancy.scope import organisation_scope
 # Each test trains a (tiny) model in a process of its own.
 pytestmark = pytest.mark.slow
 
+# Enough that the training is still on its way when it is looked at, twice a second.
+EPOCHS = 12
+
 
 @pytest.fixture
 def run(
     live_db: None, organisation: Organisation, artifacts: Path, var: Path, tiny_base: Path
 ) -> TrainingRun:
     """A run that writes a checkpoint after every step."""
-    options = OPTIONS | {"epochs": 3, "checkpoint_minutes": 0, "early_stopping_patience": 0}
+    options = OPTIONS | {"epochs": EPOCHS, "checkpoint_minutes": 0, "early_stopping_patience": 0}
     with organisation_scope(organisation.pk):
         started = services.training_start(
             snapshot=make_snapshot(), name="finance.sentiment", actor=ACTOR, config=options
@@ -62,7 +65,7 @@ def killer(var: Path, run: TrainingRun, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(training_process.subprocess, "Popen", start)
 
     def progress(_: float, phase: str, __: str) -> None:
-        marks = list((var / "training" / str(run.pk) / "checkpoints").glob("*-[5-9]/whole.json"))
+        marks = list((var / "training" / str(run.pk) / "checkpoints").glob("*/whole.json"))
         if phase == "Train" and marks:
             os.kill(children[-1], signal.SIGKILL)
             raise Killed
@@ -96,7 +99,7 @@ def test_a_killed_training_goes_on_and_its_curve_with_it(
         curve = selectors.run_curve(run)
     steps = [point["step"] for point in curve if point["loss"] is not None]
     assert steps == sorted(set(steps)), "no step is drawn twice"
-    assert len([point for point in curve if point["metrics"]]) == 3
+    assert len([point for point in curve if point["metrics"]]) == EPOCHS
     assert not (var / "training" / str(run.pk)).exists(), "nothing is left behind"
 
 

@@ -26,7 +26,7 @@ print(json.dumps({"peak_mb": peak, "examples": artifact.manifest.config["train_e
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_million_rows_fit_into_bounded_memory(tiny_base: Path, tmp_path: Path) -> None:
     generator = random.Random(0)
     labels = sorted(WORDS)
