@@ -109,6 +109,23 @@ def test_help_explains_every_option(capsys: pytest.CaptureFixture[str]) -> None:
         assert flag in text
 
 
+def test_help_comes_without_the_seconds_that_torch_takes() -> None:
+    program = (
+        "import sys\n"
+        "from ml_core.__main__ import main\n"
+        "try:\n"
+        "    main(['--help'])\n"
+        "except SystemExit as end:\n"
+        "    assert end.code == 0\n"
+        "print(sorted({'torch', 'transformers'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    assert "mine-negatives" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 def test_sigterm_stops_and_leaves_nothing(train_flags: list[object], tmp_path: Path) -> None:
     out = tmp_path / "model"
     arguments = ["train", *train_flags, "--out", out, "--epochs", 100_000, "--progress", "jsonl"]

@@ -1,0 +1,71 @@
+"""``serve``: run the inference process."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+from ml_core.commands.console import positive
+from ml_core.training import ConfigError
+
+
+def add(commands: Any) -> None:
+    """Add the parser of ``serve``."""
+    command = commands.add_parser("serve", help="run the inference process")
+    command.set_defaults(run=run)
+    command.add_argument(
+        "--address", required=True, help="unix:///path.sock or http://host:port to serve at"
+    )
+    command.add_argument(
+        "--allowed-root",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="only models below this directory are loaded",
+    )
+    command.add_argument(
+        "--token-env",
+        metavar="NAME",
+        help="environment variable with the token that callers must present",
+    )
+    command.add_argument(
+        "--threads", type=positive, metavar="N", help="threads of one forward pass; default: cores"
+    )
+    command.add_argument(
+        "--max-queue",
+        type=positive,
+        default=8192,
+        metavar="N",
+        help="texts accepted and not answered at a time; more are refused (default %(default)s)",
+    )
+    command.add_argument(
+        "--max-loaded",
+        type=positive,
+        default=4,
+        metavar="N",
+        help="models in memory; the least recently used goes first (default %(default)s)",
+    )
+    command.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve until a signal ends the process."""
+    from ml_core.serving import serve
+
+    token = None
+    if options.token_env is not None:
+        token = os.environ.get(options.token_env)
+        if not token:
+            raise ConfigError(f"--token-env: the variable {options.token_env} is not set or empty")
+    serve(
+        options.address,
+        allowed_root=options.allowed_root,
+        token=token,
+        threads=options.threads,
+        max_queue=options.max_queue,
+        max_loaded=options.max_loaded,
+        device=options.device,
+    )
+    return 0
