@@ -15,6 +15,7 @@ from ml_core.training.methods.continual import Continual
 from ml_core.training.methods.contrastive import ContrastiveFirst
 from ml_core.training.methods.efficient import Efficient
 from ml_core.training.methods.head_start import HeadStart
+from ml_core.training.methods.label_words import LabelRows
 from ml_core.training.methods.mixup import Mixup
 from ml_core.training.methods.pretraining import ContinuedPretraining
 from ml_core.training.methods.r_drop import RDrop
@@ -24,6 +25,7 @@ from ml_core.training.methods.self_training import SelfTraining
 METHODS: list[type[Method]] = [
     SelfTraining,
     RuleGuided,
+    LabelRows,
     Augmenting,
     ContinuedPretraining,
     Efficient,

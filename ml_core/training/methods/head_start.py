@@ -10,8 +10,9 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from ml_core.tasks.text import evaluation_batches
-from ml_core.training.config import ConfigError, TrainConfig, read_yaml
+from ml_core.training.config import TrainConfig
 from ml_core.training.methods.base import Method, Run
+from ml_core.training.methods.label_words import label_sentences
 
 # Inverse of the L2 penalty of the logistic regression, on embeddings of unit length.
 _INVERSE_PENALTY = 10.0
@@ -51,20 +52,7 @@ class HeadStart(Method):
 
     def _read_labels(self, run: Run) -> None:
         labels = run.task.data.labels
-        words = {label: label.replace("_", " ") for label in labels}
-        if self.config.label_descriptions is not None:
-            given = read_yaml(self.config.label_descriptions)
-            missing = [label for label in labels if label not in given]
-            if missing:
-                raise ConfigError(
-                    f"label_descriptions: {self.config.label_descriptions} has none for {', '.join(missing)}"
-                )
-            words |= {str(label): str(text) for label, text in given.items()}
-        if "{label}" not in self.config.label_template:
-            raise ConfigError("label_template: must contain {label}")
-        sentences = [
-            self.config.label_template.replace("{label}", words[label]) for label in labels
-        ]
+        sentences = label_sentences(self.config, labels)
         states = pooled_states(run, sentences)
         texts = pooled_states(run, [row.text for row in run.task.data.train[:1000]])
         length = float(np.linalg.norm(texts, axis=1).mean())

@@ -20,8 +20,14 @@ class FewShotOptions:
         choices=("random", "fitted", "labels"),
         tasks=_TASKS,
     )
+    label_rows: bool = option(
+        "Learn each label's words in label_template as one more training row of it. Helps when the names say what "
+        "the labels mean and rows are few.",
+        default=False,
+        tasks=_TASKS,
+    )
     label_template: str = option(
-        "The sentence a label is put into, at {label}, for head_start: labels.",
+        "The sentence a label is put into, at {label}, for head_start: labels and label_rows.",
         default="{label}",
         tasks=_TASKS,
     )

@@ -274,6 +274,29 @@ def test_a_head_knows_something_before_the_first_step(
         )
 
 
+def test_the_words_of_the_labels_are_rows_to_learn_from(
+    tiny_options: Options, tmp_path: Path
+) -> None:
+    descriptions = tmp_path / "labels.yaml"
+    descriptions.write_text(
+        "".join(f"{label}: {' '.join(words)}\n" for label, words in WORDS.items())
+    )
+    # The rows themselves say nothing about their labels.
+    empty = write_csv(
+        tmp_path / "train.csv", [(f"text {n}", label) for n, label in enumerate(WORDS)]
+    )
+    options = tiny_options | {
+        "train": empty,
+        "validation": write_csv(tmp_path / "dev.csv", make_rows(90, seed=6)),
+        "label_descriptions": descriptions,
+        "head_start": "fitted",
+        "epochs": 0,
+    }
+    without = train(TrainConfig(**options, out=tmp_path / "without"))
+    having = train(TrainConfig(**options, label_rows=True, out=tmp_path / "with"))
+    assert having.manifest.metrics["accuracy"] > without.manifest.metrics["accuracy"]
+
+
 @pytest.fixture(scope="module")
 def stages(tiny_options: Options, tmp_path_factory: pytest.TempPathFactory) -> Options:
     """A version that knows two labels, the rows it learned, and rows of a third."""
