@@ -29,6 +29,7 @@ from ml_core.models.image_classifier import (
 )
 from ml_core.registry.artifact import Artifact
 from ml_core.tasks.base import Batch, Evaluation, Feature, Loss, Task, TaskData
+from ml_core.tasks.class_weights import class_weights, weighted_cross_entropy
 from ml_core.tasks.image_rows import ImageExample, read_image_examples
 from ml_core.training.config import ConfigError, TrainConfig
 
@@ -72,7 +73,8 @@ class ImageClassification(Task):
             dropout=config.dropout,
             augmentation=augmentation,
         )
-        self._weights = self._class_weights()
+        targets = (self._place[row.label] for row in data.train)
+        self._weights = class_weights(config, targets, len(data.labels))
 
     def base_name(self) -> str | None:
         architecture = self.config.image_architecture
@@ -103,14 +105,7 @@ class ImageClassification(Task):
         return Loss(self.criterion(logits, batch["labels"]).sum(), logits)
 
     def criterion(self, logits: Tensor, labels: Tensor) -> Tensor:
-        weights = self._weights.to(logits.device) if self._weights is not None else None
-        return functional.cross_entropy(
-            logits,
-            labels,
-            weight=weights,
-            reduction="none",
-            label_smoothing=self.config.label_smoothing,
-        )
+        return weighted_cross_entropy(self.config, logits, labels, self._weights)
 
     def evaluate(
         self,
@@ -179,14 +174,6 @@ class ImageClassification(Task):
         return tuple(round(float(value), 4) for value in mean), tuple(
             round(float(value), 4) for value in std
         )
-
-    def _class_weights(self) -> Tensor | None:
-        """n / (labels · count of the label), whose mean over the images is 1; None for "none"."""
-        if self.config.class_weighting == "none":
-            return None
-        targets = torch.tensor([self._place[row.label] for row in self.data.train])
-        counts = torch.bincount(targets, minlength=len(self.data.labels)).float()
-        return len(targets) / (len(self.data.labels) * counts)
 
 
 def predict_logits(

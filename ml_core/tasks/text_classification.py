@@ -28,6 +28,7 @@ from ml_core.models.classifier import TextClassifier, load_classifier, save_clas
 from ml_core.models.predictor import Predictor
 from ml_core.registry.artifact import Artifact
 from ml_core.tasks.base import Batch, Evaluation, Feature, Loss, Task, TaskData
+from ml_core.tasks.class_weights import class_weights, weighted_cross_entropy
 from ml_core.tasks.labelled_texts import MultiLabelText, read_multi_label_file
 from ml_core.tasks.out_of_scope import fit_detector, save_detector
 from ml_core.tasks.text import BaseText, TextFeatures, collate_texts, evaluation_batches
@@ -78,13 +79,7 @@ class TextClassification(Task):
         return Loss(self.criterion(logits, batch["labels"]).sum(), logits)
 
     def criterion(self, logits: Tensor, labels: Tensor) -> Tensor:
-        return functional.cross_entropy(
-            logits,
-            labels,
-            weight=self._weights.to(logits.device) if self._weights is not None else None,
-            reduction="none",
-            label_smoothing=self.config.label_smoothing,
-        )
+        return weighted_cross_entropy(self.config, logits, labels, self._weights)
 
     def evaluate(
         self,
@@ -178,12 +173,8 @@ class TextClassification(Task):
         return Evaluation(report, loss, logits)
 
     def _class_weights(self) -> Tensor | None:
-        """n / (labels · count of the label), whose mean over the texts is 1; None for "none"."""
-        if self.config.class_weighting == "none":
-            return None
-        targets = torch.tensor([self._place[row.label] for row in self.data.train])
-        counts = torch.bincount(targets, minlength=len(self.data.labels)).float()
-        return len(targets) / (len(self.data.labels) * counts.clamp_min(1))
+        targets = (self._place[row.label] for row in self.data.train)
+        return class_weights(self.config, targets, len(self.data.labels))
 
     def _take_over_head(self, previous: Path) -> None:
         artifact = Artifact.open(previous, verify=False)

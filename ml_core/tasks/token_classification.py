@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from ml_core.data.rows import Row
 from ml_core.evaluation.reports.tagging import TaggingReport
@@ -18,6 +17,7 @@ from ml_core.models.tagger import TokenTagger
 from ml_core.models.words import WordEncoder
 from ml_core.registry.artifact import Artifact
 from ml_core.tasks.base import Batch, Evaluation, Feature, Loss, Task, TaskData
+from ml_core.tasks.class_weights import class_weights, weighted_cross_entropy
 from ml_core.tasks.tagged_rows import GAZETTEER, is_by_character, write_gazetteer
 from ml_core.tasks.tagging import (
     TaggerInputs,
@@ -65,7 +65,8 @@ class TokenClassification(Task):
             case_features=self._case_features,
             hint_count=len(hint_numbers(self._gazetteer)),
         )
-        self._weights = self._class_weights()
+        targets = (self._place[tag] for row in data.train for tag in row.content["tags"])
+        self._weights = class_weights(config, targets, len(data.labels))
 
     def features(self, rows: Sequence[Row]) -> list[Feature]:
         """A feature for each window, so at least one for each row."""
@@ -90,13 +91,7 @@ class TokenClassification(Task):
         return Loss(self.criterion(logits, batch["labels"][words]).sum(), logits)
 
     def criterion(self, logits: Tensor, labels: Tensor) -> Tensor:
-        return functional.cross_entropy(
-            logits,
-            labels,
-            weight=self._weights.to(logits.device) if self._weights is not None else None,
-            reduction="none",
-            label_smoothing=self.config.label_smoothing,
-        )
+        return weighted_cross_entropy(self.config, logits, labels, self._weights)
 
     def evaluate(
         self,
@@ -141,16 +136,6 @@ class TokenClassification(Task):
         for word, position in zip(window["words"], window["positions"], strict=True):
             targets[position] = self._place[tags[word]]
         return targets
-
-    def _class_weights(self) -> Tensor | None:
-        """n / (labels · count of the label), whose mean over the words is 1; None for "none"."""
-        if self.config.class_weighting == "none":
-            return None
-        targets = torch.tensor(
-            [self._place[tag] for row in self.data.train for tag in row.content["tags"]]
-        )
-        counts = torch.bincount(targets, minlength=len(self.data.labels)).clamp_min(1).float()
-        return len(targets) / (len(self.data.labels) * counts)
 
 
 def evaluate_artifact(
