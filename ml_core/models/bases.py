@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,26 +66,27 @@ def _check_whole(path: Path) -> None:
         )
 
 
-def load_encoder(name: str | Path, *, random_weights: bool = False) -> tuple[PreTrainedModel, Any]:
-    """Load the encoder (float32, without pooler) and fast tokenizer of a base model; with
-    ``random_weights`` only its architecture, drawn anew from torch's global generator.
+def load_base(
+    name: str | Path, model_class: Callable[[Any], Any], *, random_weights: bool
+) -> tuple[Any, Any]:
+    """The model (float32) and tokenizer of a base; with ``random_weights`` only its architecture, drawn anew from
+    torch's global generator. ``model_class`` gives transformers' Auto class for the base's configuration, or raises
+    BaseModelError for one that is of no use.
 
-    Only safetensors weights are read and no code of the model's repository is run. Raises
-    BaseModelError.
+    Only safetensors weights are read and no code of the model's repository is run. Raises BaseModelError.
     """
-    from transformers import AutoConfig, AutoModel, AutoTokenizer
+    from transformers import AutoConfig, AutoTokenizer
 
     quiet_transformers()
     source = resolve_base(name)
     try:
         config = AutoConfig.from_pretrained(source, trust_remote_code=False)
-        if getattr(config, "is_encoder_decoder", False):
-            raise BaseModelError(f"{name}: an encoder-decoder model; an encoder is needed")
+        kind = model_class(config)
         tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-        encoder = (
-            AutoModel.from_config(config, trust_remote_code=False)  # type: ignore[no-untyped-call]
+        model = (
+            kind.from_config(config, trust_remote_code=False)
             if random_weights
-            else AutoModel.from_pretrained(
+            else kind.from_pretrained(
                 source,
                 config=config,
                 trust_remote_code=False,
@@ -94,6 +96,19 @@ def load_encoder(name: str | Path, *, random_weights: bool = False) -> tuple[Pre
         )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise BaseModelError(explain(name, source, error)) from error
+    return model, tokenizer
+
+
+def load_encoder(name: str | Path, *, random_weights: bool = False) -> tuple[PreTrainedModel, Any]:
+    """The encoder (without pooler) and fast tokenizer of a base model, see `load_base`. Raises BaseModelError."""
+    from transformers import AutoModel
+
+    def model_class(config: Any) -> Any:
+        if getattr(config, "is_encoder_decoder", False):
+            raise BaseModelError(f"{name}: an encoder-decoder model; an encoder is needed")
+        return AutoModel
+
+    encoder, tokenizer = load_base(name, model_class, random_weights=random_weights)
     if not getattr(tokenizer, "is_fast", False) or tokenizer.pad_token_id is None:
         raise BaseModelError(f"{name}: needs a tokenizer.json with a padding token")
     drop_pooler(encoder)

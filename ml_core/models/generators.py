@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from ml_core.data.batches import padding_budget_batches
-from ml_core.models.bases import BaseModelError, explain, quiet_transformers, resolve_base
+from ml_core.models.bases import BaseModelError, load_base, quiet_transformers
 from ml_core.models.weights_io import load_weights, save_weights
 from ml_core.registry.artifact import CONFIG, WEIGHTS, Artifact, ArtifactError
 
@@ -26,17 +26,11 @@ _WRITING_BUDGET = {"cpu": 4096, "cuda": 32768}
 
 
 def load_generator(name: str | Path, *, random_weights: bool = False) -> tuple[Any, Any]:
-    """A causal or sequence-to-sequence model (found out from its configuration; float32) and its fast tokenizer; with
-    ``random_weights`` only the architecture, drawn anew from torch's global generator.
+    """A causal or sequence-to-sequence model (found out from its configuration) and its fast tokenizer, see
+    `ml_core.models.bases.load_base`. Raises BaseModelError."""
+    from transformers import AutoModelForMaskedLM
 
-    Only safetensors weights are read and no code of the model's repository is run. Raises BaseModelError.
-    """
-    from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer
-
-    quiet_transformers()
-    source = resolve_base(name)
-    try:
-        config = AutoConfig.from_pretrained(source, trust_remote_code=False)
+    def model_class(config: Any) -> Any:
         kind = _kind(config)
         # BERT and its kin have a causal class as well, but what was pretrained cannot write.
         only_reads = type(config) in AutoModelForMaskedLM._model_mapping and not getattr(
@@ -49,20 +43,9 @@ def load_generator(name: str | Path, *, random_weights: bool = False) -> tuple[A
                 f"{name}: a {config.model_type} model cannot write text; name a causal or sequence-to-sequence one, "
                 'or build one with base "packaged" and weights "random"'
             )
-        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-        model = (
-            kind.from_config(config, trust_remote_code=False)
-            if random_weights
-            else kind.from_pretrained(
-                source,
-                config=config,
-                trust_remote_code=False,
-                use_safetensors=True,
-                dtype="float32",
-            )
-        )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise BaseModelError(explain(name, source, error)) from error
+        return kind
+
+    model, tokenizer = load_base(name, model_class, random_weights=random_weights)
     if not getattr(tokenizer, "is_fast", False) or tokenizer.eos_token_id is None:
         raise BaseModelError(f"{name}: needs a tokenizer.json with a token that ends a text")
     if tokenizer.pad_token_id is None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ml_core.models.bases import BaseModelError, explain, quiet_transformers, resolve_base
+from ml_core.models.bases import BaseModelError, load_base
 
 
 class MaskedModel(nn.Module):
@@ -45,30 +45,16 @@ def load_masked_model(
     everything is new; with ``encoder`` that one takes the place of the base's and is trained with the head. Raises
     BaseModelError.
     """
-    from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer
+    from transformers import AutoModelForMaskedLM
 
-    quiet_transformers()
-    source = resolve_base(name)
-    try:
-        config = AutoConfig.from_pretrained(source, trust_remote_code=False)
+    def model_class(config: Any) -> Any:
         if type(config) not in AutoModelForMaskedLM._model_mapping:
             raise BaseModelError(
                 f"{name}: a {config.model_type} model has no way to guess hidden words; an encoder is needed"
             )
-        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-        model: Any = (
-            AutoModelForMaskedLM.from_config(config, trust_remote_code=False)  # type: ignore[no-untyped-call]
-            if random_weights
-            else AutoModelForMaskedLM.from_pretrained(
-                source,
-                config=config,
-                trust_remote_code=False,
-                use_safetensors=True,
-                dtype="float32",
-            )
-        )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise BaseModelError(explain(name, source, error)) from error
+        return AutoModelForMaskedLM
+
+    model, tokenizer = load_base(name, model_class, random_weights=random_weights)
     if not getattr(tokenizer, "is_fast", False) or tokenizer.mask_token_id is None:
         raise BaseModelError(f"{name}: needs a tokenizer.json with a token that hides a word")
     if tokenizer.pad_token_id is None:
