@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ml_core.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from ml_core.augmentation.errors import AugmentationError
@@ -32,28 +33,19 @@ __all__ = [
     "augment_tagged",
 ]
 
-_HOME = {
-    "METHODS": "texts",
-    "TAGGED_METHODS": "tagged",
-    "AugmentationError": "errors",
-    "CedictSynonyms": "synonyms",
-    "EmbeddingSynonyms": "synonyms",
-    "FileSynonyms": "synonyms",
-    "JoinedSynonyms": "synonyms",
-    "Synonyms": "synonyms",
-    "add_typos": "noise",
-    "augment": "texts",
-    "augment_tagged": "tagged",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "METHODS": "texts",
+        "TAGGED_METHODS": "tagged",
+        "AugmentationError": "errors",
+        "CedictSynonyms": "synonyms",
+        "EmbeddingSynonyms": "synonyms",
+        "FileSynonyms": "synonyms",
+        "JoinedSynonyms": "synonyms",
+        "Synonyms": "synonyms",
+        "add_typos": "noise",
+        "augment": "texts",
+        "augment_tagged": "tagged",
+    },
+)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ml_core.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from ml_core.data.batches import bucketed_batches, padding_budget_batches
@@ -52,39 +53,30 @@ __all__ = [
     "write_rows",
 ]
 
-_HOME = {
-    "DataError": "errors",
-    "Example": "examples",
-    "ImageSource": "images",
-    "Row": "rows",
-    "RowError": "rows",
-    "bucketed_batches": "batches",
-    "check_image": "images",
-    "is_answered": "rows",
-    "join_tokens": "rows",
-    "padding_budget_batches": "batches",
-    "parse_row": "rows",
-    "read_examples": "examples",
-    "read_image": "images",
-    "read_items": "rows",
-    "read_rows": "rows",
-    "row_identity": "rows",
-    "row_messages": "rows",
-    "row_question": "rows",
-    "row_text": "rows",
-    "stratified_split": "splits",
-    "task_fields": "rows",
-    "write_rows": "rows",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "DataError": "errors",
+        "Example": "examples",
+        "ImageSource": "images",
+        "Row": "rows",
+        "RowError": "rows",
+        "bucketed_batches": "batches",
+        "check_image": "images",
+        "is_answered": "rows",
+        "join_tokens": "rows",
+        "padding_budget_batches": "batches",
+        "parse_row": "rows",
+        "read_examples": "examples",
+        "read_image": "images",
+        "read_items": "rows",
+        "read_rows": "rows",
+        "row_identity": "rows",
+        "row_messages": "rows",
+        "row_question": "rows",
+        "row_text": "rows",
+        "stratified_split": "splits",
+        "task_fields": "rows",
+        "write_rows": "rows",
+    },
+)

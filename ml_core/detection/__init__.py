@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ml_core.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from ml_core.detection.surge import SurgeDetector
@@ -28,15 +29,16 @@ __all__ = [
     "Verdict",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = "surge" if name == "SurgeDetector" else "types"
-    value = getattr(importlib.import_module(f"{__name__}.{module}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "Bucket": "types",
+        "LateBucket": "types",
+        "Phase": "types",
+        "Reason": "types",
+        "SurgeConfig": "types",
+        "SurgeDetector": "surge",
+        "SurgeState": "types",
+        "Verdict": "types",
+    },
+)

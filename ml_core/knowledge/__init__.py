@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ml_core.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from ml_core.knowledge.gazetteer import Gazetteer, GazetteerGuide, TypeReport
@@ -37,32 +38,23 @@ __all__ = [
     "read_knowledge",
 ]
 
-_HOME = {
-    "Entry": "rules",
-    "Gazetteer": "gazetteer",
-    "GazetteerGuide": "gazetteer",
-    "Knowledge": "rules",
-    "LabelModel": "label_model",
-    "PhraseMatch": "phrases",
-    "PhraseMatcher": "phrases",
-    "Rule": "rules",
-    "RuleError": "rules",
-    "RuleGuide": "guide",
-    "RuleMatcher": "rules",
-    "RuleReport": "guide",
-    "TypeReport": "gazetteer",
-    "majority_vote": "label_model",
-    "read_knowledge": "rules",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "Entry": "rules",
+        "Gazetteer": "gazetteer",
+        "GazetteerGuide": "gazetteer",
+        "Knowledge": "rules",
+        "LabelModel": "label_model",
+        "PhraseMatch": "phrases",
+        "PhraseMatcher": "phrases",
+        "Rule": "rules",
+        "RuleError": "rules",
+        "RuleGuide": "guide",
+        "RuleMatcher": "rules",
+        "RuleReport": "guide",
+        "TypeReport": "gazetteer",
+        "majority_vote": "label_model",
+        "read_knowledge": "rules",
+    },
+)

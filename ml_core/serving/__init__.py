@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ml_core.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from ml_core.serving.client import AsyncInferenceClient, InferenceClient
@@ -32,29 +33,20 @@ __all__ = [
     "serve",
 ]
 
-_HOME = {
-    "AsyncInferenceClient": "client",
-    "ClassifyRequest": "protocol",
-    "ClassifyResult": "protocol",
-    "DeadlineExceeded": "errors",
-    "Health": "protocol",
-    "InferenceClient": "client",
-    "InferenceError": "errors",
-    "InferenceUnavailable": "errors",
-    "ModelInfo": "protocol",
-    "ModelNotLoaded": "errors",
-    "Overloaded": "errors",
-    "serve": "server",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "AsyncInferenceClient": "client",
+        "ClassifyRequest": "protocol",
+        "ClassifyResult": "protocol",
+        "DeadlineExceeded": "errors",
+        "Health": "protocol",
+        "InferenceClient": "client",
+        "InferenceError": "errors",
+        "InferenceUnavailable": "errors",
+        "ModelInfo": "protocol",
+        "ModelNotLoaded": "errors",
+        "Overloaded": "errors",
+        "serve": "server",
+    },
+)

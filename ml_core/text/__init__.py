@@ -5,8 +5,9 @@ Nothing here loads torch. Names are resolved on first use, so ``import ml_core.t
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ml_core.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from ml_core.text.duplicates import (
@@ -33,26 +34,17 @@ __all__ = [
     "segment",
 ]
 
-_HOME = {
-    "NEAR_DUPLICATE_JACCARD": "duplicates",
-    "content_hash": "duplicates",
-    "detect_language": "language",
-    "estimated_jaccard": "duplicates",
-    "lsh_bands": "duplicates",
-    "minhash_signature": "duplicates",
-    "near_duplicate": "duplicates",
-    "normalise": "normal",
-    "segment": "segmentation",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "NEAR_DUPLICATE_JACCARD": "duplicates",
+        "content_hash": "duplicates",
+        "detect_language": "language",
+        "estimated_jaccard": "duplicates",
+        "lsh_bands": "duplicates",
+        "minhash_signature": "duplicates",
+        "near_duplicate": "duplicates",
+        "normalise": "normal",
+        "segment": "segmentation",
+    },
+)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ml_core.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from ml_core.training.config import ConfigError, TrainConfig, training_options
@@ -25,27 +26,18 @@ __all__ = [
     "training_options",
 ]
 
-_HOME = {
-    "ConfigError": "config",
-    "Option": "options",
-    "Progress": "progress",
-    "TrainConfig": "config",
-    "TrainingCancelled": "progress",
-    "TrainingError": "progress",
-    "Trial": "search",
-    "search_options": "search",
-    "train": "trainer",
-    "training_options": "config",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "ConfigError": "config",
+        "Option": "options",
+        "Progress": "progress",
+        "TrainConfig": "config",
+        "TrainingCancelled": "progress",
+        "TrainingError": "progress",
+        "Trial": "search",
+        "search_options": "search",
+        "train": "trainer",
+        "training_options": "config",
+    },
+)

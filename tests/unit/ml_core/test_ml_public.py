@@ -48,6 +48,7 @@ def test_exports_are_what_they_say(package: str) -> None:
     for name in module.__all__:
         assert name.isupper() or getattr(module, name).__name__ == name
         assert getattr(module, name).__doc__
+    assert set(module.__all__) <= set(dir(module))
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         module.nothing  # noqa: B018
     # A submodule of the same name would take an export's place as soon as it is imported.
