@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy
 
 from ml_core.training import Option
 from rootstock.modelhub.models import Dataset, ModelVersion, Snapshot, TrainingFile
+from rootstock.modelhub.option_words import choice_label, group_title, option_help, option_label
 from rootstock.modelhub.services.training_files import SUFFIXES
 from rootstock.modelhub.training_settings import (
     FILES,
@@ -23,22 +24,6 @@ from rootstock.modelhub.training_settings import (
 
 # Of each kind, in the lists of what an option may name.
 _MOST_LISTED = 200
-_SECTIONS = {
-    "Data": gettext_lazy("Data"),
-    "Model": gettext_lazy("Model"),
-    "Optimisation": gettext_lazy("Optimisation"),
-    "Trained weights": gettext_lazy("Trained weights"),
-    "Regularisation": gettext_lazy("Regularisation"),
-    "More rows": gettext_lazy("More rows"),
-    "Few examples": gettext_lazy("Few examples"),
-    "Going on from a version": gettext_lazy("Going on from a version"),
-    "Matching": gettext_lazy("Matching"),
-    "Tagging": gettext_lazy("Tagging"),
-    "Generation": gettext_lazy("Generation"),
-    "Pretraining": gettext_lazy("Pretraining"),
-    "Images": gettext_lazy("Images"),
-    "Run": gettext_lazy("Run"),
-}
 
 
 class TrainForm(forms.Form):
@@ -123,7 +108,8 @@ class TrainForm(forms.Form):
         ]
         self._choose("start", starts)
         for option in self._options:
-            self.fields[option.name] = _field(option)
+            self.fields[option.name] = field = _field(option)
+            field.key = option.name  # type: ignore[attr-defined]  # shown beside the label
             if option.name in FILES:
                 self._more(option.name, _named(option))
             if option.name in SUFFIXES:
@@ -163,7 +149,7 @@ class TrainForm(forms.Form):
             ]
         return [
             {
-                "title": _SECTIONS.get(title, title),
+                "title": group_title(title),
                 "fields": fields,
                 "open": any(field.errors or field.data or field.initial for field in fields),
             }
@@ -239,16 +225,13 @@ def recipe_initial(values: dict[str, Any], task: str) -> tuple[dict[str, Any], l
 
 def _field(option: Option) -> forms.Field:  # noqa: PLR0911 - one a kind
     """The field of an option, never required; the help says what it does, the placeholder what holds without it."""
-    default = option_default(option)
-    shown = (
-        ""
-        if default in (None, [])
-        else str(default).lower()
-        if option.kind == "bool"
-        else str(default)
-    )
+    shown = _default_shown(option)
     unset = _("Default: %(value)s") % {"value": shown} if shown else _("Default: not set")
-    shared: dict[str, Any] = {"label": option.name, "help_text": option.help, "required": False}
+    shared: dict[str, Any] = {
+        "label": option_label(option.name),
+        "help_text": option_help(option),
+        "required": False,
+    }
     if option.name in FILES:
         if option.kind == "names":
             return forms.MultipleChoiceField(**shared)
@@ -258,13 +241,17 @@ def _field(option: Option) -> forms.Field:  # noqa: PLR0911 - one a kind
         yes_no = [("", unset), ("true", _("yes")), ("false", _("no"))]
         return forms.ChoiceField(choices=yes_no, **shared)
     if option.choices and option.kind == "names":
-        choices = [(each, each) for each in option.choices]
+        choices = [(each, choice_label(option.name, each)) for each in option.choices]
         return forms.MultipleChoiceField(
             choices=choices, widget=forms.CheckboxSelectMultiple, **shared
         )
     if option.choices:
         return forms.ChoiceField(
-            choices=[("", unset), *((each, each) for each in option.choices)], **shared
+            choices=[
+                ("", unset),
+                *((each, choice_label(option.name, each)) for each in option.choices),
+            ],
+            **shared,
         )
     if option.kind in {"int", "float"}:
         low = option.at_least if option.at_least is not None else option.above
@@ -284,6 +271,15 @@ def _field(option: Option) -> forms.Field:  # noqa: PLR0911 - one a kind
             **shared,
         )
     return forms.CharField(max_length=2000, widget=forms.TextInput(attrs=attributes), **shared)
+
+
+def _default_shown(option: Option) -> str:
+    default = option_default(option)
+    if default in (None, []):
+        return ""
+    if option.kind == "bool":
+        return _("yes") if default else _("no")
+    return choice_label(option.name, default) if option.choices else str(default)
 
 
 def _given(option: Option, value: Any) -> Any:

@@ -36,6 +36,9 @@ _KEYWORDS: dict[str, None] = dict.fromkeys(
         "npgettext_lazy",
     ]
 )
+# ml_core knows no interface: what an option of training does is the first argument of `option`.
+_OPTIONS = ("ml_core", "training", "options")
+_OPTION_KEYWORDS: dict[str, None] = {"option": None}
 _T = re.compile(r'(?<![\w.])t\(\s*("(?:[^"\\\n]|\\.)*")')
 _TN = re.compile(r'(?<![\w.])tn\(\s*("(?:[^"\\\n]|\\.)*")\s*,\s*("(?:[^"\\\n]|\\.)*")')
 _COMMENT = re.compile(r"^\s*(?://|\*|/\*).*$", re.MULTILINE)
@@ -91,7 +94,7 @@ def _sources(root: Path, endings: tuple[str, ...]) -> Iterator[Path]:
 
 
 def extract(root: Path) -> Texts:
-    """Every text in the Python, the templates and the TypeScript below `root`."""
+    """Every text in the Python, the templates and the TypeScript below `root`, and what options of training do."""
     texts = Texts()
     for path in _sources(root, (".py", ".html", ".txt", ".ts")):
         place = path.relative_to(root).as_posix()
@@ -106,12 +109,17 @@ def extract(root: Path) -> Texts:
                 lines = templatize(source, origin=place).splitlines()
                 source = "\n".join(line.strip() for line in lines)
             _from_python(texts, source, place)
+    for path in sorted(root.joinpath(*_OPTIONS).glob("*.py")):
+        place = path.relative_to(root).as_posix()
+        _from_python(texts, path.read_text(encoding="utf-8"), place, _OPTION_KEYWORDS)
     return texts
 
 
-def _from_python(texts: Texts, source: str, place: str) -> None:
+def _from_python(
+    texts: Texts, source: str, place: str, keywords: dict[str, None] = _KEYWORDS
+) -> None:
     stream = io.BytesIO(source.encode())
-    for _, name, found, _ in extract_python(stream, _KEYWORDS, [], {"encoding": "utf-8"}):
+    for _, name, found, _ in extract_python(stream, keywords, [], {"encoding": "utf-8"}):
         function = str(name)
         given = list(found) if isinstance(found, tuple | list) else [found]
         context = None

@@ -77,6 +77,8 @@ def test_every_method_of_training_is_an_option_of_its_task(api: Api) -> None:
     assert not {"train", "out", "checkpoints", "device", "previous", "items"} & set(options)
     assert options["method"]["choices"][:2] == ["full", "lora"]
     assert options["epochs"]["first"]
+    assert options["learning_rate"]["label"] == "Learning rate"
+    assert options["learning_rate"]["help"].startswith("Peak learning rate")
     assert options["unlabelled"]["takes"] == ["dataset", "file"]
     generation = api.get(f"{BASE}/training-options?task=text-generation").json()
     names = {option["name"] for option in generation}

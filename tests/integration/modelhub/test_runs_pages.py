@@ -14,6 +14,7 @@ from modelhub_helpers import ACTOR, make_dataset, make_snapshot
 
 from rootstock.modelhub import services
 from rootstock.modelhub.models import Dataset, ModelVersion, Task, TrainingFile, TrainingRun
+from rootstock.modelhub.training_settings import settable_options
 from rootstock.tenancy.models import Organisation
 from rootstock.tenancy.scope import organisation_scope
 
@@ -78,6 +79,7 @@ def page(
         assert response.status_code == status, response.content.decode()[:3000]
         return response.content.decode().replace("\u202f", " ")
 
+    get.client = client  # type: ignore[attr-defined]
     return get
 
 
@@ -105,6 +107,43 @@ def test_the_form_has_the_options_of_the_task(page: Any, dataset: Dataset) -> No
     first = html.index('name="epochs"')
     assert first < html.index("<summary>"), "what matters most comes before the groups"
     assert "Passes over the training data" in html
+
+
+@pytest.mark.parametrize("task", Task.values)
+def test_the_form_is_chinese_on_a_chinese_page(
+    page: Any, organisation: Organisation, task: str
+) -> None:
+    with organisation_scope(organisation.pk):
+        dataset = services.dataset_create(name=task, task=task, actor=ACTOR)
+    page.client.cookies["django_language"] = "zh-hans"
+    html = page(train(dataset))
+    for option in settable_options(task, offered=True):
+        assert option.help not in html, f"{option.name} is explained in English"
+        assert f'<code class="key">{option.name}</code>' in html, "documents use this name"
+    helps = re.findall(r'<div class="helptext"[^>]*>(.*?)</div>', html, re.DOTALL)
+    assert len(helps) > 20
+    assert [each for each in helps if not re.search(r"[\u4e00-\u9fff]", each)] == []
+    groups = re.findall(r"<summary>(.*?)</summary>", html)
+    assert "数据" in groups
+    assert [each for each in groups if not re.search(r"[\u4e00-\u9fff]", each)] == []
+
+
+def test_a_run_names_its_options_in_the_language_of_the_page(
+    page: Any, dataset: Dataset, organisation: Organisation
+) -> None:
+    form = {"name": "a", "learning_rate": "0.001", "method": "lora", "merge_adapter": "true"}
+    page(train(dataset), form)
+    page(train(dataset), {"name": "b", "search": "schedule: [cosine, linear]", "trials": "2"})
+    single, search = runs(organisation)
+    assert "Learning rate <code" in page(f"/models/runs/{single.pk}/")
+    page.client.cookies["django_language"] = "zh-hans"
+    html = page(f"/models/runs/{single.pk}/")
+    assert '学习率 <code class="key">learning_rate</code>' in html
+    assert "<dd>LoRA</dd>" in html
+    assert "<dd>是</dd>" in html
+    assert "余弦衰减 (cosine), 线性衰减 (linear)" in page(f"/models/runs/{search.pk}/")
+    html = page(f"/models/runs/compare/?item=run:{single.pk}&item=run:{search.pk}")
+    assert '微调方法 <code class="key">method</code>' in html
 
 
 def test_a_run_with_its_options_and_a_file(
@@ -209,7 +248,7 @@ def test_runs_are_compared(page: Any, dataset: Dataset, organisation: Organisati
     first, second = runs(organisation)
     html = page(f"/models/runs/compare/?item=run:{first.pk}&item=run:{second.pk}")
     assert "differs" in html
-    assert "lora" in html
+    assert "LoRA" in html
     query = "&".join(f"item=version:{each.pk}" for each in versions)
     html = page(f"/models/runs/compare/?{query}")
     assert "71.0 %" in html

@@ -35,16 +35,20 @@ def project(tmp_path: Path) -> Path:
             '// t("a comment")\n t("Hello {name}", { name }); tn("{count} cat", "{count} cats", n);\n'
             ' set("not this"); t("with \\"quotes\\""); format.t("nor this");'
         ),
+        "ml_core/training/options/a.py": (
+            'a: int = option("What it does, "\n    "in two lines.", default=1)\n'
+        ),
+        "ml_core/training/other.py": 'gettext("nothing is read here")\n',
     }
     for name, text in files.items():
         path = tmp_path / name
-        path.parent.mkdir(parents=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     (tmp_path / "platform/rootstock").mkdir(parents=True)
     return tmp_path
 
 
-def test_texts_are_found_in_python_templates_and_typescript(project: Path) -> None:
+def test_texts_are_found_in_python_templates_typescript_and_options(project: Path) -> None:
     texts = extract(project)
     found = {(context, text): found.id for (context, text), found in texts.by_key.items()}
     assert found == {
@@ -58,6 +62,7 @@ def test_texts_are_found_in_python_templates_and_typescript(project: Path) -> No
         ("", "Hello {name}"): "Hello {name}",
         ("", "{count} cat"): ("{count} cat", "{count} cats"),
         ("", 'with "quotes"'): 'with "quotes"',
+        ("", "What it does, in two lines."): "What it does, in two lines.",
     }
     assert texts.by_key[("", "train")].domains == {"django", "djangojs"}
     assert texts.by_key[("", "Hello {name}")].domains == {"djangojs"}

@@ -11,6 +11,7 @@ from rest_framework import serializers
 from ml_core.training import Option
 from rootstock.modelhub import selectors
 from rootstock.modelhub.models import Comparison, Split, Task, TrainingFile, TrainingRun
+from rootstock.modelhub.option_words import group_title, option_help, option_label
 from rootstock.modelhub.selecting import STRATEGIES
 from rootstock.modelhub.services.training_files import SUFFIXES
 from rootstock.modelhub.training_settings import (
@@ -82,10 +83,11 @@ class OptionOutput(serializers.Serializer[Any]):
     """An option of training: what a form needs to ask for it."""
 
     name = serializers.CharField()
-    group = serializers.CharField()
+    label = serializers.SerializerMethodField(method_name="called")  # type: ignore[assignment]
+    group = serializers.SerializerMethodField(method_name="group_called")
     kind = serializers.ChoiceField(["int", "float", "str", "bool", "Path", "names"])
     default = serializers.SerializerMethodField(method_name="value_unset")
-    help = serializers.CharField()
+    help = serializers.SerializerMethodField(method_name="explained")
     at_least = serializers.FloatField(allow_null=True)
     above = serializers.FloatField(allow_null=True)
     at_most = serializers.FloatField(allow_null=True)
@@ -94,6 +96,18 @@ class OptionOutput(serializers.Serializer[Any]):
     tasks = serializers.ListField(child=serializers.CharField(), allow_null=True)
     takes = serializers.SerializerMethodField()
     first = serializers.SerializerMethodField()
+
+    def called(self, option: Option) -> str:
+        """What people call it, in the language of the request, as the group and the help are."""
+        return option_label(option.name)
+
+    def group_called(self, option: Option) -> str:
+        """The title of its group."""
+        return group_title(option.group)
+
+    def explained(self, option: Option) -> str:
+        """What it does."""
+        return option_help(option)
 
     @extend_schema_field({})
     def value_unset(self, option: Option) -> Any:

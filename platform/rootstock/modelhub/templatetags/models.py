@@ -6,10 +6,11 @@ import json
 from typing import Any
 
 from django import template
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, gettext_lazy
 
-from rootstock.modelhub import gate, report
+from rootstock.modelhub import gate, option_words, report
 from rootstock.modelhub.gate.figures import figure, written
 from rootstock.modelhub.models import DeploymentChange
 from rootstock.web.templatetags.ui import badge
@@ -125,13 +126,18 @@ def signed_points(value: float | None) -> str:
 
 
 @register.filter
-def option_value(value: Any) -> str:
-    """A value of a training option; an em dash for what is not set."""
-    if value in (None, "", []):
-        return "—"
-    if isinstance(value, bool):
-        return gettext("yes") if value else gettext("no")
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+def option_name(name: str) -> SafeString:
+    """What people call a training option, and its technical name."""
+    label = option_words.option_label(name)
+    if label == name:
+        return format_html("<code>{}</code>", name)
+    return format_html('{} <code class="key">{}</code>', label, name)
+
+
+@register.filter
+def option_value(value: Any, name: str = "") -> str:
+    """A value of the training option `name`; an em dash for what is not set."""
+    return option_words.option_value(name, value)
 
 
 @register.filter

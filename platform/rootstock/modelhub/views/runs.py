@@ -27,6 +27,7 @@ from rootstock.modelhub.models import (
     TrainingFile,
     TrainingRun,
 )
+from rootstock.modelhub.option_words import option_value
 from rootstock.modelhub.reporting import has_tensorboard, tensorboard_zip
 from rootstock.modelhub.run_inputs import part_sizes
 from rootstock.modelhub.runs import PHASES
@@ -97,7 +98,7 @@ def run(request: PageRequest, run_id: uuid.UUID) -> HttpResponse:
         "options": _settings(current),
         "parts": [(part.label, part_sizes(current.snapshot)[part]) for part in Split],
         "trials": _trials(current),
-        "space": [(name, _tried(values)) for name, values in current.space.items()],
+        "space": [(name, _tried(name, values)) for name, values in current.space.items()],
         "forgetting": _forgetting(current),
         "tensorboard": has_tensorboard(current),
         "may_resume": current.current_state
@@ -227,9 +228,7 @@ def _settings(run: TrainingRun) -> list[tuple[str, str]]:
         if name in named:
             rows.append((name, ", ".join(_name(each) for each in named[name])))
         else:
-            rows.append(
-                (name, ", ".join(map(str, value)) if isinstance(value, list) else str(value))
-            )
+            rows.append((name, option_value(name, value)))
     return rows
 
 
@@ -243,11 +242,11 @@ def _name(named: Reference) -> str:
     return str(row) if row is not None else _("(deleted)")
 
 
-def _tried(values: Any) -> str:
+def _tried(name: str, values: Any) -> str:
     if isinstance(values, dict):
         words = f"{values['low']:g} – {values['high']:g}"
         return f"{words} (log)" if values.get("log") else words
-    return ", ".join(map(str, values))
+    return option_value(name, values)
 
 
 def _trials(run: TrainingRun) -> list[dict[str, Any]]:
@@ -258,7 +257,7 @@ def _trials(run: TrainingRun) -> list[dict[str, Any]]:
             "number": trial["number"] + 1,
             "score": trial["score"],
             "state": trial["state"],
-            "values": [trial["options"].get(name, "—") for name in names],
+            "values": [option_value(name, trial["options"].get(name)) for name in names],
         }
         for trial in run.trials
     ]
