@@ -24,8 +24,9 @@ class TrainingError(Exception):
 class Progress:
     """A moment of a training run.
 
-    ``step`` of ``total_steps`` counts optimiser steps over all epochs; ``epoch`` is in parts of an
-    epoch (1.5: halfway through the second); ``loss`` is the mean training loss since the last
+    ``step`` of ``total_steps`` counts optimiser steps over all epochs, of an ensemble those of all
+    trainings; ``epoch`` is in parts of an epoch (1.5: halfway through the second) and goes on in the
+    same way; ``loss`` is the mean training loss since the last
     report; ``metrics`` come with the end of an ``evaluate`` phase; ``eta_seconds`` assumes that no
     early stop comes.
     """
@@ -75,6 +76,10 @@ class Reporter:
         if self._should_stop():
             raise TrainingCancelled("stopped on request; nothing was saved")
 
+    def part(self, number: int, count: int, epochs: int) -> Reporter:
+        """For training ``number`` (from 0) of ``count``, each of ``epochs``: its steps are told as steps of all."""
+        return _Part(self, number, count, epochs)
+
     def inner(self) -> Reporter:
         """For a training inside this run: its steps are told as phase "pretrain", and it stops when this one does."""
 
@@ -89,3 +94,31 @@ class Reporter:
             )
 
         return Reporter(forward, self._should_stop)
+
+
+class _Part(Reporter):
+    """Tells where one of several trainings is as where all of them are. One that stops early leaves out its steps."""
+
+    def __init__(self, whole: Reporter, number: int, count: int, epochs: int) -> None:
+        self._whole, self._number, self._count, self._epochs = whole, number, count, epochs
+        self._step_seconds = 0.0
+
+    def report(self, phase: Phase, **changes: Any) -> bool:
+        if phase == "train":
+            step, total, eta = changes["step"], changes["total_steps"], changes["eta_seconds"]
+            if step < total:
+                self._step_seconds = eta / (total - step)
+            later = (self._count - self._number - 1) * total
+            changes |= {
+                "step": self._number * total + step,
+                "total_steps": self._count * total,
+                "epoch": self._number * self._epochs + changes["epoch"],
+                "eta_seconds": round(eta + later * self._step_seconds, 1),
+            }
+        return self._whole.report(phase, **changes)
+
+    def check_stop(self) -> None:
+        self._whole.check_stop()
+
+    def inner(self) -> Reporter:
+        return self._whole.inner()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import platform
 import random
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -170,6 +172,7 @@ def fit(
         method.prepare_rows(context)
     context.reporter.report("tokenise")
     features = task.features(task.data.train)
+    context.steps = _steps(context.config, len(features))
     for method in methods:
         method.prepare_model(context)
     if context.config.activation_checkpointing:
@@ -180,7 +183,8 @@ def fit(
     plain = copy.deepcopy(task.model) if context.config.sharding == "full" else None
     if plain is not None:
         shard(task.model, task.encoder(), context.device)
-    tuner = FineTuner(context, methods, features, directory=directory, fingerprint=marks)
+    member = _member(context, 0)
+    tuner = FineTuner(member, methods, features, directory=directory, fingerprint=marks)
     tuner.fit(checkpoint)
     best = tuner.best_evaluation
     if plain is not None:
@@ -192,6 +196,20 @@ def fit(
     for method in methods:
         method.finish(context)
     return best
+
+
+def _steps(config: TrainConfig, features: int) -> int:
+    """Optimiser steps of one training on so many features, as the Trainer counts them."""
+    batches = math.ceil(features / config.batch_size / process_count())
+    return math.ceil(batches / config.gradient_accumulation) * config.epochs
+
+
+def _member(context: Run, number: int) -> Run:
+    """The run as training ``number`` of an ensemble sees it: its progress is a part of the whole."""
+    config = context.config
+    if config.ensemble == 1:
+        return context
+    return replace(context, reporter=context.reporter.part(number, config.ensemble, config.epochs))
 
 
 def _soup(
@@ -213,7 +231,12 @@ def _soup(
         for method in methods:
             method.begin()
         tuner = FineTuner(
-            context, methods, features, directory=directory, fingerprint={}, seed_offset=number
+            _member(context, number),
+            methods,
+            features,
+            directory=directory,
+            fingerprint={},
+            seed_offset=number,
         )
         tuner.fit(None)
         members.append((tuner.best_evaluation, changing_weights(model)))

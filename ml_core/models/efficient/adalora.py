@@ -86,6 +86,13 @@ class Allocator:
                 distances.append(torch.linalg.matrix_norm(product - identity))
         return _ORTHOGONALITY * torch.stack(distances).mean()
 
+    def reset(self) -> None:
+        """Begin a further training from the start: no importances, no ranks decided."""
+        config: Any = self._tuner.peft_config[_NAME]
+        self._tuner.rankallocator.reset_ipt()  # type: ignore[no-untyped-call]
+        config.rank_pattern = None
+        self._gradients = {}
+
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint must keep: running importances and the ranks decided."""
         ranks = self._tuner.rankallocator

@@ -25,6 +25,8 @@ class Run:
     device: torch.device
     # The weights come from a checkpoint, so what only prepares them need not be done.
     resuming: bool = False
+    # Optimiser steps of all epochs, in an ensemble of each training; known before the model is prepared.
+    steps: int = 0
     # The weights that training began with, kept for an ensemble.
     start: dict[str, Tensor] = field(default_factory=dict)
     # Further text files of the artefact, by name.

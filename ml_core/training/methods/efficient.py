@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -72,7 +71,7 @@ class Efficient(Method):
             if config.method == "adalora":
                 for parameter in encoder.parameters():
                     parameter.requires_grad_(False)
-                tuner = attach_adalora(encoder, record, total_steps=_steps(run))
+                tuner = attach_adalora(encoder, record, total_steps=_enough_steps(run))
                 self._allocator = Allocator(tuner, encoder)
             else:
                 attach(run.task.model, encoder, record)
@@ -96,6 +95,10 @@ class Efficient(Method):
 
     def learning_rate_factor(self) -> float:
         return _RATE_FACTORS[self.config.method]
+
+    def begin(self) -> None:
+        if self._allocator is not None:
+            self._allocator.reset()
 
     def wrap_loss(self, loss: LossFunction) -> LossFunction:
         allocator, run = self._allocator, self._run
@@ -160,17 +163,13 @@ def _check_room(model: Any, config: TrainConfig) -> None:
         )
 
 
-def _steps(run: Run) -> int:
-    """Optimiser steps of the run, as the Trainer counts them in one process."""
-    config = run.config
-    batches = math.ceil(len(run.task.data.train) / config.batch_size)
-    steps = math.ceil(batches / config.gradient_accumulation) * config.epochs
-    if steps < 4:
+def _enough_steps(run: Run) -> int:
+    if run.steps < 4:
         raise ConfigError(
-            f"method: adalora needs at least 4 steps to decide on ranks, and this run has {steps}; "
+            f"method: adalora needs at least 4 steps to decide on ranks, and this run has {run.steps}; "
             "use more epochs or lora"
         )
-    return steps
+    return run.steps
 
 
 def _trained(model: nn.Module) -> tuple[int, int]:

@@ -276,14 +276,30 @@ def test_adapters_after_feed_forward_alone_are_half_as_many() -> None:
     assert counts[0] == 2 * counts[1]
 
 
-def adalora_run(steps: int, stop: int | None = None, *, resume: bool = False) -> Any:
-    """A short training of AdaLoRA; with ``stop`` its state goes through a checkpoint after that step."""
+def adalora_run(
+    steps: int, stop: int | None = None, *, resume: bool = False, after_another: bool = False
+) -> Any:
+    """A short training of AdaLoRA; with ``stop`` its state goes through a checkpoint after that step, with
+    ``after_another`` it is the second one from the same start."""
     model = built("bert")
     for parameter in model.encoder.parameters():
         parameter.requires_grad_(False)
     allocator = Allocator(attach_adalora(model.encoder, LORA, total_steps=steps), model.encoder)
     trained = [p for p in model.encoder.parameters() if p.requires_grad]
     optimiser = torch.optim.SGD(trained, lr=0.05)
+    if after_another:
+        start = [p.detach().clone() for p in trained]
+        train_adalora(model, allocator, optimiser, steps)
+        allocator.reset()
+        with torch.no_grad():
+            torch._foreach_copy_(trained, start)
+    train_adalora(model, allocator, optimiser, steps, stop if resume else None)
+    return model
+
+
+def train_adalora(
+    model: Any, allocator: Allocator, optimiser: Any, steps: int, stop: int | None = None
+) -> None:
     for step in range(1, steps + 1):
         loss = (states(model, example("bert")) - 1).pow(2).mean() + allocator.regulariser()
         loss.backward()
@@ -291,13 +307,12 @@ def adalora_run(steps: int, stop: int | None = None, *, resume: bool = False) ->
         optimiser.step()
         optimiser.zero_grad()
         allocator.after_step(step, steps)
-        if step == stop and resume:
+        if step == stop:
             kept = copy.deepcopy(allocator.state_dict())
             tuner = allocator._tuner
             tuner.rankallocator.reset_ipt()
             tuner.peft_config["default"].rank_pattern = None
             allocator.load_state_dict(kept)
-    return model
 
 
 def test_adalora_ends_with_the_ranks_it_was_given_on_average() -> None:
@@ -307,6 +322,12 @@ def test_adalora_ends_with_the_ranks_it_was_given_on_average() -> None:
     left = sum(int((each != 0).sum()) for each in values)
     assert left == 4 * len(values)
     assert len({int((each != 0).sum()) for each in values}) > 1
+
+
+def test_adalora_decides_anew_in_each_training_of_an_ensemble() -> None:
+    alone, second = adalora_run(20), adalora_run(20, after_another=True)
+    for (name, first), other in zip(alone.named_parameters(), second.parameters(), strict=True):
+        assert torch.equal(first, other), name
 
 
 def test_adalora_goes_on_from_a_checkpoint_as_if_nothing_had_been() -> None:
