@@ -324,7 +324,11 @@ class _Course(TrainerCallback, ExportableState):
         ):
             self._losses = []
         minutes = (time.monotonic() - self._saved_at) / 60
-        control.should_save = self._saves and minutes >= self._run.config.checkpoint_minutes
+        # At the end of an epoch its evaluation saves; a checkpoint before that would make a resumed run pass over it.
+        within_epoch = step * self._run.config.epochs % total != 0
+        control.should_save = (
+            self._saves and within_epoch and minutes >= self._run.config.checkpoint_minutes
+        )
 
     def evaluated(self, evaluation: Evaluation, model: nn.Module) -> dict[str, float]:
         """Take note of an evaluation; returns the figures to show."""

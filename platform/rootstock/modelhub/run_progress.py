@@ -37,6 +37,7 @@ _BEGIN, _END = PHASES["train"][1], PHASES["save"][1]
 # Where the training begins when something was learned before it.
 _AFTER_PRETRAINING = 0.4
 _STORE_SECONDS = 1.0
+_PROGRESS_FILE = "progress.jsonl"
 # Of the log of earlier attempts.
 _KEPT_CHARACTERS = 20_000
 
@@ -67,7 +68,7 @@ class Follower:
         self.directory = self.home / f"attempt-{run.attempts}"
         shutil.rmtree(self.directory, ignore_errors=True)
         self.directory.mkdir(parents=True)
-        self.progress_file = self.directory / "progress.jsonl"
+        self.progress_file = self.directory / _PROGRESS_FILE
         # Of a search: where ml_core lists its trials.
         self.trials_file: Path | None = None
         self._on_progress = on_progress
@@ -86,6 +87,24 @@ class Follower:
             self._lines = [run.log[-_KEPT_CHARACTERS:]] if run.log else []
             self.note(f"Attempt {run.attempts}")
 
+    def take_up(self) -> None:
+        """Store what the processes of earlier attempts told and their workers, killed perhaps, did not store.
+
+        It may be done again, after a death in the middle of it: no point is stored twice.
+        """
+        for directory in sorted(self.home.glob("attempt-*"), key=_number):
+            if directory == self.directory:
+                continue
+            points = [] if self.run.is_search else self._points_of(directory / _PROGRESS_FILE)
+            for point in points:
+                if point.metrics:
+                    self._name_headline(point.metrics)
+            self._points = self._unstored(points)
+            if self._points:
+                self._begins_at = self._points[0].step
+                self._store()
+            shutil.rmtree(directory, ignore_errors=True)
+
     def enter(self, phase: str) -> None:
         """Begin a phase that the process does not report itself."""
         self.note(PHASES[phase][0])
@@ -103,6 +122,11 @@ class Follower:
             self._store()
         self._tell()
 
+    def begin_again(self) -> None:
+        """Expect another process, which writes its progress file anew."""
+        self.progress_file.unlink(missing_ok=True)
+        self._read_to = 0
+
     def log(self) -> str:
         """What was done and measured, then the end of what the process wrote itself."""
         return "\n".join([*self._lines, log_tail(self.directory)]).strip()
@@ -112,11 +136,42 @@ class Follower:
         self._lines.append(f"{timezone.now():%H:%M:%S} UTC  {text}")
 
     def store_rest(self) -> None:
-        """Store the points that came after the last tick."""
+        """Store the points that came after the last tick, whatever became of the run."""
         for line in self._new_lines():
             self._take(json.loads(line))
         self._take_trials()
-        self._store()
+        self._write()
+
+    def _points_of(self, file: Path) -> list[TrainingPoint]:
+        """The points of a progress file, up to where the death of its process or machine cut it short."""
+        points: list[TrainingPoint] = []
+        if not file.is_file():
+            return points
+        for line in file.read_bytes().splitlines():
+            try:
+                progress = json.loads(line)
+            except ValueError:
+                break
+            point = self._point(progress)
+            if point is not None:
+                points.append(point)
+        return points
+
+    def _unstored(self, points: list[TrainingPoint]) -> list[TrainingPoint]:
+        """The points from the first step on of which not all are stored."""
+        if not points:
+            return points
+        with organisation_scope(organisation_of(self.run)):
+            rows = self.run.points.filter(step__gte=points[0].step).order_by("step", "id")
+            stored = list(rows.values_list("step", "loss", "metrics"))
+        same = 0
+        for point, row in zip(points, stored, strict=False):
+            if (point.step, point.loss, point.metrics) != row:
+                break
+            same += 1
+        while 0 < same < len(points) and points[same - 1].step == points[same].step:
+            same -= 1
+        return points[same:]
 
     def _new_lines(self) -> list[str]:
         if not self.progress_file.is_file():
@@ -142,22 +197,25 @@ class Follower:
             self._place_in_search(step, total)
             return
         self._fraction = max(self._fraction, self._place(phase, step, total))
-        loss = progress["loss"] if phase == "train" else None
-        if loss is not None or progress["metrics"]:
-            self._draw(progress, loss)
-
-    def _draw(self, progress: dict[str, Any], loss: float | None) -> None:
+        point = self._point(progress)
+        if point is None:
+            return
         if not self._begun:
-            self._begun, self._begins_at = True, progress["step"]
-        self._points.append(
-            TrainingPoint(
-                organisation_id=self.run.organisation_id,
-                run=self.run,
-                step=progress["step"],
-                epoch=progress["epoch"],
-                loss=loss,
-                metrics=progress["metrics"],
-            )
+            self._begun, self._begins_at = True, step
+        self._points.append(point)
+
+    def _point(self, progress: dict[str, Any]) -> TrainingPoint | None:
+        """What is drawn of a line of progress: the loss of the training itself, or an evaluation."""
+        loss = progress["loss"] if progress["phase"] == "train" else None
+        if loss is None and not progress["metrics"]:
+            return None
+        return TrainingPoint(
+            organisation_id=self.run.organisation_id,
+            run=self.run,
+            step=progress["step"],
+            epoch=progress["epoch"],
+            loss=loss,
+            metrics=progress["metrics"],
         )
 
     def _place(self, phase: str, step: int, total: int) -> float:
@@ -182,6 +240,9 @@ class Follower:
         metrics = progress["metrics"]
         figures = "  ".join(f"{key} {value:.4f}" for key, value in metrics.items())
         self.note(f"epoch {progress['epoch']:g}: {figures}")
+        self._name_headline(metrics)
+
+    def _name_headline(self, metrics: dict[str, float]) -> None:
         if not self.run.headline:
             # The order of a progress report: accuracy may come first, the figure that counts comes before the loss.
             names = [name for name in metrics if name not in {"loss", "accuracy"}]
@@ -202,8 +263,12 @@ class Follower:
     def _store(self) -> None:
         with organisation_scope(organisation_of(self.run)):
             state = TrainingRun.objects.values_list("state", flat=True).get(pk=self.run.pk)
-            if state != TrainingRun.State.RUNNING:
-                raise Cancelled
+        if state != TrainingRun.State.RUNNING:
+            raise Cancelled
+        self._write()
+
+    def _write(self) -> None:
+        with organisation_scope(organisation_of(self.run)):
             run_progressed(
                 run=self.run,
                 phase=self._phase,
@@ -219,3 +284,8 @@ class Follower:
     def _tell(self) -> None:
         phase = SEARCH if self.run.is_search and self._phase in _STEPS else PHASES[self._phase][0]
         self._on_progress(self._fraction, phase, self._message)
+
+
+def _number(directory: Path) -> int:
+    """Of a directory "attempt-3": 3."""
+    return int(directory.name.rpartition("-")[2])

@@ -58,6 +58,7 @@ def execute_run(
     follower = Follower(run, on_progress)
     stops: tuple[type[BaseException], ...] = (Cancelled, *cancelled_by)
     try:
+        follower.take_up()
         artifact_path, peak = _train(run, follower)
         reports = _evaluate(run, artifact_path, follower)
         follower.enter("register")
@@ -69,7 +70,9 @@ def execute_run(
         _end(run, TrainingRun.State.CANCELLED, follower)
         raise
     finally:
-        shutil.rmtree(follower.directory, ignore_errors=True)
+        if run.state != TrainingRun.State.RUNNING:
+            # What the next attempt of a run that was left running needs of this one lies there.
+            shutil.rmtree(follower.directory, ignore_errors=True)
         _tidy(run)
 
 
@@ -153,6 +156,7 @@ def _fine_tune(follower: Follower, options: dict[str, Any]) -> Ended:
         # Of another release of the program, say: what it learned cannot be gone on from.
         follower.note("The checkpoint does not fit any more; training begins anew")
         shutil.rmtree(checkpoints, ignore_errors=True)
+        follower.begin_again()
         return _run(arguments, follower)
 
 
@@ -212,6 +216,7 @@ def _finish(
 def _end(
     run: TrainingRun, state: str, follower: Follower, *, code: str = "", message: str = ""
 ) -> None:
+    follower.store_rest()
     with organisation_scope(organisation_of(run)):
         run_ended(run=run, state=state, error_code=code, error=message, log=follower.log())
 
@@ -241,10 +246,8 @@ def _sweep() -> None:
     """Remove the checkpoints of runs that nobody has gone on with for a week."""
     oldest = time.time() - KEPT_DAYS * 86_400
     for home in (Path(settings.VAR) / "training").glob("*/"):
-        for name in ("checkpoints", "search", "inputs"):
-            kept = home / name
-            if (
-                kept.is_dir()
-                and max(path.stat().st_mtime for path in (kept, *kept.iterdir())) < oldest
-            ):
-                shutil.rmtree(kept, ignore_errors=True)
+        for kept in home.glob("*/"):
+            if kept.name in ("checkpoints", "search", "inputs") or kept.match("attempt-*"):
+                changed = max(path.stat().st_mtime for path in (kept, *kept.iterdir()))
+                if changed < oldest:
+                    shutil.rmtree(kept, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -13,9 +14,10 @@ from modelhub_helpers import ACTOR, OPTIONS, make_snapshot
 from rootstock.jobs import runner
 from rootstock.jobs import services as jobs
 from rootstock.jobs.models import Job
-from rootstock.modelhub import selectors, services, training_process
+from rootstock.modelhub import run_progress, selectors, services, training_process
 from rootstock.modelhub.errors import Conflict
 from rootstock.modelhub.models import ModelVersion, TrainingRun
+from rootstock.modelhub.run_progress import Follower
 from rootstock.modelhub.runs import execute_run, training_run_now
 from rootstock.modelhub.training_process import TrainingFailed
 from rootstock.tenancy.models import Organisation
@@ -52,8 +54,10 @@ class Killed(BaseException):
     """The worker's own death."""
 
 
-def killer(var: Path, run: TrainingRun, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A progress function that kills the training with SIGKILL once a few checkpoints are there."""
+def killer(
+    var: Path, run: TrainingRun, monkeypatch: pytest.MonkeyPatch, *, evaluations: int = 0
+) -> Any:
+    """A progress function that kills the training with SIGKILL once there are a checkpoint and so many evaluations."""
     children: list[int] = []
     popen = training_process.subprocess.Popen
 
@@ -65,8 +69,11 @@ def killer(var: Path, run: TrainingRun, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(training_process.subprocess, "Popen", start)
 
     def progress(_: float, phase: str, __: str) -> None:
-        marks = list((var / "training" / str(run.pk) / "checkpoints").glob("*/whole.json"))
-        if phase == "Train" and marks:
+        home = var / "training" / str(run.pk)
+        marks = list((home / "checkpoints").glob("*/whole.json"))
+        told = [line for file in home.glob("*/progress.jsonl") for line in file.open()]
+        evaluated = [line for line in told if '"accuracy"' in line]
+        if phase != "Load the base model" and marks and len(evaluated) >= evaluations:
             os.kill(children[-1], signal.SIGKILL)
             raise Killed
 
@@ -76,13 +83,17 @@ def killer(var: Path, run: TrainingRun, monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_a_killed_training_goes_on_and_its_curve_with_it(
     run: TrainingRun, var: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # The first worker dies before it has stored any of what its process told.
+    monkeypatch.setattr(run_progress, "_STORE_SECONDS", 1e9)
     with pytest.raises(Killed):
         execute_run(
             organisation_id=run.organisation_id,
             run_id=run.pk,
-            on_progress=killer(var, run, monkeypatch),
+            on_progress=killer(var, run, monkeypatch, evaluations=2),
         )
     monkeypatch.undo()
+    with organisation_scope(run.organisation_id):
+        assert not selectors.run_curve(run)
     assert reload(run).state == "running", "its job will be given to another worker"
 
     with organisation_scope(run.organisation_id):
@@ -99,9 +110,46 @@ def test_a_killed_training_goes_on_and_its_curve_with_it(
         curve = selectors.run_curve(run)
     steps = [point["step"] for point in curve if point["loss"] is not None]
     assert steps == sorted(set(steps)), "no step is drawn twice"
-    # What a dead worker had read and not stored yet, a second of the curve, is gone with it.
-    assert EPOCHS - 3 <= len([point for point in curve if point["metrics"]]) <= EPOCHS
+    evaluated = [point["epoch"] for point in curve if point["metrics"]]
+    assert evaluated == list(range(1, EPOCHS + 1)), "every evaluation, and each once"
     assert not (var / "training" / str(run.pk)).exists(), "nothing is left behind"
+
+
+def test_what_killed_workers_had_not_stored_is_read_from_their_files(
+    run: TrainingRun, var: Path
+) -> None:
+    def line(step: int, *, loss: float | None = None, f1: float | None = None) -> str:
+        metrics = None if f1 is None else {"accuracy": f1, "macro_f1": f1}
+        told = {"phase": "evaluate" if metrics else "train", "step": step, "total_steps": 8}
+        told |= {"epoch": step / 2, "loss": loss, "metrics": metrics, "eta_seconds": 1.0}
+        return json.dumps(told) + "\n"
+
+    attempts = {
+        # Killed while it wrote: the last line is no line.
+        1: line(1, loss=0.9) + line(2, loss=0.8) + line(2, f1=0.5) + line(3, loss=0.75)[:30],
+        # Went on from step 2, and made an evaluation that its worker never saw.
+        2: line(3, loss=0.7) + line(4, loss=0.6) + line(4, f1=0.6),
+        3: "",
+    }
+    home = var / "training" / str(run.pk)
+    for number, text in attempts.items():
+        (home / f"attempt-{number}").mkdir(parents=True)
+        (home / f"attempt-{number}" / "progress.jsonl").write_text(text)
+    with organisation_scope(run.organisation_id):
+        run.attempts, run.state = 4, TrainingRun.State.RUNNING
+        run.save()
+        for step, loss in ((1, 0.9), (2, 0.8), (3, 0.75)):
+            run.points.create(step=step, epoch=step / 2, loss=loss)
+
+    Follower(run, lambda *_: None).take_up()
+    with organisation_scope(run.organisation_id):
+        curve = [(p["step"], p["loss"], bool(p["metrics"])) for p in selectors.run_curve(run)]
+    assert curve == [
+        (1, 0.9, False), (2, 0.8, False), (2, None, True),
+        (3, 0.7, False), (4, 0.6, False), (4, None, True),
+    ]  # fmt: skip
+    assert reload(run).headline == "macro_f1"
+    assert [each.name for each in home.iterdir()] == ["attempt-4"], "what was taken up is gone"
 
 
 def test_a_failed_run_is_resumed_when_somebody_asks(
