@@ -16,6 +16,8 @@ from ml_core.registry.artifact import sha256_file
 from ml_core.tasks.base import TaskData
 from ml_core.training.config import ConfigError, TrainConfig
 
+# Of a run with several trainings: what they share and what is left of those that ended.
+ENSEMBLE = "ensemble"
 _MARK = "whole.json"
 # Options that do not change what is learned: a run may go on with others.
 _FREE = {
@@ -53,31 +55,36 @@ def newest_checkpoint(directory: Path, run: dict[str, Any]) -> Path | None:
     two runs, starting anew would lose the other's.
     """
     for candidate in sorted(directory.glob("checkpoint-*"), key=_step, reverse=True):
-        try:
-            mark = json.loads((candidate / _MARK).read_text(encoding="utf-8"))
-            files: dict[str, str] = mark["files"]
-            whole = all(sha256_file(candidate / name) == value for name, value in files.items())
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            continue
-        if not whole:
-            continue
-        if mark["run"] != run:
-            other = sorted(
-                key
-                for key in run.keys() | mark["run"].keys()
-                if run.get(key) != mark["run"].get(key)
-            )
-            raise ConfigError(
-                f"checkpoints: {directory} holds those of another run (different: {', '.join(other)}); "
-                "empty it or name another directory"
-            )
-        return candidate
+        if is_whole(candidate, run, directory):
+            return candidate
     return None
+
+
+def is_whole(sealed: Path, run: dict[str, Any], directory: Path) -> bool:
+    """Whether ``sealed``, in the ``directory`` of a run's checkpoints, was declared whole and still is.
+
+    Raises ConfigError when it is that of a run with other settings or data.
+    """
+    try:
+        mark = json.loads((sealed / _MARK).read_text(encoding="utf-8"))
+        files: dict[str, str] = mark["files"]
+        whole = all(sha256_file(sealed / name) == value for name, value in files.items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+    if whole and mark["run"] != run:
+        other = sorted(
+            key for key in run.keys() | mark["run"].keys() if run.get(key) != mark["run"].get(key)
+        )
+        raise ConfigError(
+            f"checkpoints: {directory} holds those of another run (different: {', '.join(other)}); "
+            "empty it or name another directory"
+        )
+    return whole
 
 
 def discard(directory: Path) -> None:
     """Remove the checkpoints of a run that has ended well; other files stay."""
-    for candidate in directory.glob("checkpoint-*"):
+    for candidate in [*directory.glob("checkpoint-*"), directory / ENSEMBLE]:
         shutil.rmtree(candidate, ignore_errors=True)
     if directory.is_dir() and not any(directory.iterdir()):
         directory.rmdir()

@@ -8,9 +8,7 @@ import math
 import platform
 import random
 import tempfile
-from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,13 +16,12 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from torch import Tensor
 
 from ml_core.models.classifier import select_device
 from ml_core.models.efficient.attachment import attachment_of
 from ml_core.registry.artifact import CARD, MANIFEST, Artifact, Manifest, write_artifact
 from ml_core.tasks import task_class
-from ml_core.tasks.base import Evaluation, Feature, Task, TaskData
+from ml_core.tasks.base import Evaluation, Task, TaskData
 from ml_core.training.card import write_card
 from ml_core.training.checkpoints import discard, discard_broken, fingerprint, newest_checkpoint
 from ml_core.training.config import ConfigError, TrainConfig
@@ -37,10 +34,11 @@ from ml_core.training.distributed import (
     wait_for_all,
 )
 from ml_core.training.engine import FineTuner
-from ml_core.training.methods import Method, Run, wanted_methods
+from ml_core.training.ensemble import Ensemble, has_begun
+from ml_core.training.methods import Run, wanted_methods
 from ml_core.training.progress import Reporter, TrainingError
 from ml_core.training.reporting import check_reporting
-from ml_core.training.weights import changing_weights, failed_write, put_back
+from ml_core.training.weights import failed_write, put_back
 
 _TOKENIZER_SETTINGS = "tokenizer_config.json"
 
@@ -62,12 +60,13 @@ def run(config: TrainConfig, data: TaskData, reporter: Reporter) -> Artifact:
         stack.callback(random.setstate, random.getstate())
         stack.callback(np.random.set_state, np.random.get_state())
         torch.manual_seed(config.seed)
-        checkpoint = None
+        checkpoint, begun = None, False
         marks = fingerprint(config, data)
         if config.checkpoints is not None:
             directory = config.checkpoints
             directory.mkdir(parents=True, exist_ok=True)
             checkpoint = newest_checkpoint(directory, marks)
+            begun = checkpoint is not None if config.ensemble == 1 else has_begun(directory, marks)
             begin(device)
             wait_for_all()
             if is_first():
@@ -82,6 +81,7 @@ def run(config: TrainConfig, data: TaskData, reporter: Reporter) -> Artifact:
                 device=device,
                 directory=directory,
                 checkpoint=checkpoint,
+                begun=begun,
                 marks=marks,
             )
         except (OSError, SafetensorError, RuntimeError) as error:
@@ -118,6 +118,7 @@ def _train(
     device: torch.device,
     directory: Path,
     checkpoint: Path | None,
+    begun: bool,
     marks: dict[str, Any],
 ) -> Artifact:
     task = task_class(config.task)(config, data)
@@ -126,8 +127,8 @@ def _train(
         task=task,
         reporter=reporter,
         device=device,
-        # An ensemble and a previous version need the weights that the first step began with, checkpoint or not.
-        resuming=checkpoint is not None and config.ensemble == 1 and config.previous is None,
+        # A previous version needs the weights that the first step began with, checkpoint or not.
+        resuming=begun and config.previous is None,
     )
     best = fit(context, directory=directory, checkpoint=checkpoint, marks=marks)
     evaluation, calibration = task.calibrate(best)
@@ -177,21 +178,26 @@ def fit(
         method.prepare_model(context)
     if context.config.activation_checkpointing:
         _checkpoint_activations(task)
-    if context.config.ensemble > 1:
-        context.start = changing_weights(task.model)
+    ensemble = (
+        Ensemble(context, methods, features, directory=directory, marks=marks)
+        if context.config.ensemble > 1
+        else None
+    )
     # Sharding takes the model's parameters apart for good; what is saved is put together in a copy.
     plain = copy.deepcopy(task.model) if context.config.sharding == "full" else None
     if plain is not None:
         shard(task.model, task.encoder(), context.device)
-    member = _member(context, 0)
-    tuner = FineTuner(member, methods, features, directory=directory, fingerprint=marks)
-    tuner.fit(checkpoint)
-    best = tuner.best_evaluation
+    if ensemble is None:
+        tuner = FineTuner(context, methods, features, directory=directory, fingerprint=marks)
+        tuner.fit(checkpoint)
+        best = tuner.best_evaluation
+    else:
+        best = ensemble.train_first(checkpoint)
     if plain is not None:
         put_back(plain, all_weights(task.model))
         task.model = plain
-    if context.config.ensemble > 1:
-        best = _soup(context, methods, features, first=best, directory=directory)
+    if ensemble is not None:
+        best = ensemble.average(best)
     task.model.eval()
     for method in methods:
         method.finish(context)
@@ -202,66 +208,6 @@ def _steps(config: TrainConfig, features: int) -> int:
     """Optimiser steps of one training on so many features, as the Trainer counts them."""
     batches = math.ceil(features / config.batch_size / process_count())
     return math.ceil(batches / config.gradient_accumulation) * config.epochs
-
-
-def _member(context: Run, number: int) -> Run:
-    """The run as training ``number`` of an ensemble sees it: its progress is a part of the whole."""
-    config = context.config
-    if config.ensemble == 1:
-        return context
-    return replace(context, reporter=context.reporter.part(number, config.ensemble, config.epochs))
-
-
-def _soup(
-    context: Run,
-    methods: list[Method],
-    features: Sequence[Feature],
-    *,
-    first: Evaluation,
-    directory: Path,
-) -> Evaluation:
-    """Train more models from the start of the first, with other orders and dropout, and average their weights.
-
-    Greedy soup (Wortsman et al. 2022): from the best member on, each is taken into the average only when the
-    validation part does not lose by it.
-    """
-    model, members = context.task.model, [(first, changing_weights(context.task.model))]
-    for number in range(1, context.config.ensemble):
-        put_back(model, context.start)
-        for method in methods:
-            method.begin()
-        tuner = FineTuner(
-            _member(context, number),
-            methods,
-            features,
-            directory=directory,
-            fingerprint={},
-            seed_offset=number,
-        )
-        tuner.fit(None)
-        members.append((tuner.best_evaluation, changing_weights(model)))
-    members.sort(key=lambda member: _score(member[0]), reverse=True)
-    best, taken = members[0][0], [members[0][1]]
-    for _, weights in members[1:]:
-        put_back(model, _mean([*taken, weights]))
-        tried = tuner.evaluate_now(model)
-        if _score(tried) >= _score(best):
-            best, taken = tried, [*taken, weights]
-    put_back(model, _mean(taken))
-    context.records["ensemble"] = {"trained": len(members), "averaged": len(taken)}
-    context.notes.append(f"the mean of {len(taken)} of {len(members)} trainings' weights")
-    return best
-
-
-def _score(evaluation: Evaluation) -> tuple[float, float]:
-    return float(evaluation.report.summary()[evaluation.report.headline]), -evaluation.loss
-
-
-def _mean(members: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-    return {
-        name: torch.stack([member[name].float() for member in members]).mean(0).to(tensor.dtype)
-        for name, tensor in members[0].items()
-    }
 
 
 def _checkpoint_activations(task: Task) -> None:

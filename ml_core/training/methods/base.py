@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ml_core.tasks.base import Batch, LossFunction, Task
 from ml_core.training.config import TrainConfig
@@ -27,8 +27,6 @@ class Run:
     resuming: bool = False
     # Optimiser steps of all epochs, in an ensemble of each training; known before the model is prepared.
     steps: int = 0
-    # The weights that training began with, kept for an ensemble.
-    start: dict[str, Tensor] = field(default_factory=dict)
     # Further text files of the artefact, by name.
     files: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)

@@ -29,6 +29,9 @@ class ContrastiveFirst(Method):
         return config.contrastive_epochs > 0
 
     def prepare_model(self, run: Run) -> None:
+        run.notes.append(
+            f"{self.config.contrastive_epochs} contrastive passes before the fine-tuning"
+        )
         if run.resuming:
             return
         task: Any = run.task
@@ -73,9 +76,6 @@ class ContrastiveFirst(Method):
                     epoch=round(step * self.config.contrastive_epochs / steps, 3),
                     loss=round(float(loss.detach()), 5),
                 )
-        run.notes.append(
-            f"{self.config.contrastive_epochs} contrastive passes before the fine-tuning"
-        )
 
 
 def supervised_contrastive_loss(states: Tensor, labels: Tensor, temperature: float) -> Tensor:

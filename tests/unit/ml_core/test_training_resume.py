@@ -95,6 +95,10 @@ CASES: dict[str, tuple[Options, str]] = {
         {"ensemble": 2, "head_start": "fitted", "epochs": 1},
         "step:4",
     ),
+    "an ensemble of trainings from a contrastive start, in its second one": (
+        {"ensemble": 3, "contrastive_epochs": 1, "weight_averaging": "ema", "epochs": 2},
+        "step:17",
+    ),
     "right after the evaluation that stops it": (
         {"epochs": 12, "early_stopping_patience": 1, "learning_rate": 2e-2,
          "weight_averaging": "swa"},
@@ -126,12 +130,14 @@ def test_a_killed_run_ends_as_an_unbroken_one(case: str, calm: Options, tmp_path
     options |= {"out": tmp_path / "again", "checkpoints": checkpoints}
     run_and_kill(options, moment)
     assert not (tmp_path / "again").exists()
-    assert list(checkpoints.glob("checkpoint-*"))
+    assert list(checkpoints.rglob("checkpoint-*"))
     steps: list[int] = []
     resumed = train(TrainConfig(**options), on_progress=lambda each: steps.append(each.step))
     same(unbroken, resumed)
     first = next((step for step in steps if step), 0)
     assert first != 1, "it went on, it did not start again"
+    if moment.startswith("step:"):
+        assert first >= int(moment.removeprefix("step:")), "nor did it repeat what it had done"
     assert not checkpoints.exists(), "nothing is left of a run that ended well"
 
 
@@ -256,6 +262,31 @@ def test_two_damaged_checkpoints_mean_a_fresh_start(cut_copy: tuple[Options, Pat
     with pytest.raises(Cut):
         train(TrainConfig(**options), on_progress=follow)
     assert max(steps) == 1
+
+
+def test_what_an_ensemble_has_finished_is_kept_and_is_not_another_runs(
+    calm: Options, tmp_path: Path
+) -> None:
+    checkpoints = tmp_path / "c"
+    options = calm | {"epochs": 1, "ensemble": 3, "checkpoint_minutes": 5}
+    whole = train(TrainConfig(**options, out=tmp_path / "whole"))
+    options |= {"out": tmp_path / "m", "checkpoints": checkpoints}
+    with pytest.raises(Cut):
+        train(TrainConfig(**options), on_progress=cut_at(15))
+    kept = sorted(path.parent.name for path in checkpoints.glob("ensemble/*/whole.json"))
+    assert kept == ["start", "trained-1", "trained-2"]
+    for each in checkpoints.glob("checkpoint-*"):
+        shutil.rmtree(each)
+    with pytest.raises(ConfigError, match=r"another run \(different: ensemble\)"):
+        train(TrainConfig(**(options | {"ensemble": 4})))
+    # One of the two is damaged: it is made again, the other is not.
+    (checkpoints / "ensemble/trained-1/weights.safetensors").write_bytes(b"")
+    steps: list[int] = []
+    resumed = train(TrainConfig(**options), on_progress=lambda each: steps.append(each.step))
+    assert {step for step in steps if step} >= {1, 7, 15, 21}
+    assert not {*range(8, 15)} & set(steps)
+    same(whole, resumed)
+    assert not checkpoints.exists()
 
 
 def test_checkpoints_of_another_run_are_refused_by_name(
