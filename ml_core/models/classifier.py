@@ -127,12 +127,19 @@ def save_text_model(model: nn.Module, directory: Path) -> None:
 
 def load_classifier(artifact: Artifact) -> TextClassifier:
     """Rebuild the classifier of an artefact, in evaluation mode; raises ArtifactError as `load_text_model` does."""
+    if "cloze" in artifact.manifest.options:
+        from ml_core.models.cloze import load_cloze
+
+        return load_cloze(artifact)
     labels = len(artifact.manifest.labels)
     return load_text_model(artifact, lambda encoder: TextClassifier(encoder, labels))
 
 
-def load_text_model(artifact: Artifact, build: Callable[[Any], TextModel]) -> TextModel:
-    """Rebuild what `save_text_model` wrote, in evaluation mode; ``build`` makes the model around an encoder.
+def load_text_model(
+    artifact: Artifact, build: Callable[[Any], TextModel], *, auto: Any = AutoModel
+) -> TextModel:
+    """Rebuild what `save_text_model` wrote, in evaluation mode; ``build`` makes the model around what the class
+    ``auto`` of transformers makes from the configuration, an encoder or one with more layers.
 
     Raises ArtifactError naming the file: weights that do not fit the configuration, are not finite, or whose base is
     not to be had.
@@ -140,7 +147,7 @@ def load_text_model(artifact: Artifact, build: Callable[[Any], TextModel]) -> Te
     quiet_transformers()
     try:
         config = AutoConfig.from_pretrained(artifact.path, trust_remote_code=False)
-        encoder = AutoModel.from_config(config, trust_remote_code=False)  # type: ignore[no-untyped-call]
+        encoder = auto.from_config(config, trust_remote_code=False)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ArtifactError(artifact.path / CONFIG, f"cannot be used: {error}") from error
     drop_pooler(encoder)

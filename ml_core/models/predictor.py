@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
+from tokenizers import Tokenizer
 
 from ml_core.data.batches import padding_budget_batches
 from ml_core.evaluation.out_of_scope import OutOfScopeDetector
 from ml_core.models.prediction import Prediction
+from ml_core.models.prompts import Cloze, ClozeEncoder
 from ml_core.models.tokenise import TextEncoder
 from ml_core.registry.artifact import (
     CONFIG,
@@ -88,7 +90,7 @@ class Predictor:
         model = load_classifier(artifact)
         path = artifact.path / TOKENIZER
         try:
-            encode = TextEncoder.from_file(path, max_length=artifact.manifest.max_length)
+            encode = _read_encoder(artifact, path)
         except Exception as error:  # the tokenizers library raises bare Exception
             raise ArtifactError(path, f"cannot be used: {error}") from error
         pad_id = getattr(model.encoder.config, "pad_token_id", None)
@@ -193,6 +195,17 @@ class Predictor:
         values = [float(value) for value in probabilities]
         best = self.labels[int(np.argmax(probabilities))]
         return Prediction(label=best, probabilities=dict(zip(self.labels, values, strict=True)))
+
+
+def _read_encoder(artifact: Artifact, path: Path) -> TextEncoder:
+    values, manifest = artifact.manifest.options.get("cloze"), artifact.manifest
+    if values is None:
+        return TextEncoder.from_file(path, max_length=manifest.max_length)
+    return ClozeEncoder(
+        Tokenizer.from_file(str(path)),
+        Cloze.from_dict(values, manifest.labels),
+        max_length=manifest.max_length,
+    )
 
 
 def _read_detector(artifact: Artifact) -> OutOfScopeDetector | None:

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 # Text past this many characters per token of the model's length cannot matter to a text in any
 # language, but a megabyte of it would cost the tokenizer seconds.
 _CHARACTERS_PER_TOKEN = 64
-_TEXTS_AT_ONCE = 10_000
+TEXTS_AT_ONCE = 10_000
 
 _CHINESE_SAMPLE = (
     "央行宣布下调存款准备金率,市场流动性有望改善。公司去年净利润同比增长百分之二十,股价创历史新高。"
@@ -54,8 +54,8 @@ class TextEncoder:
 
     def _stream(self, texts: Sequence[str]) -> Iterator[list[int]]:
         # What the tokenizer makes of a text is many times its ids; not of all texts at a time.
-        for start in range(0, len(texts), _TEXTS_AT_ONCE):
-            part = texts[start : start + _TEXTS_AT_ONCE]
+        for start in range(0, len(texts), TEXTS_AT_ONCE):
+            part = texts[start : start + TEXTS_AT_ONCE]
             cut = [text[: self._max_characters] for text in part]
             for encoding in self._tokenizer.encode_batch_fast(cut):
                 yield encoding.ids

@@ -22,7 +22,7 @@ class BaseText:
     (texts to token ids) and ``languages``."""
 
     def __init__(self, config: TrainConfig) -> None:
-        self.encoder, self.tokenizer = load_encoder(
+        self.encoder, self.tokenizer = self.load(
             config.previous or config.base, random_weights=config.weights == "random"
         )
         longest = getattr(self.encoder.config, "max_position_embeddings", config.max_length)
@@ -37,6 +37,10 @@ class BaseText:
             self.tokenizer.backend_tokenizer, self.tokenizer.unk_token_id
         )
         self.encode = TextEncoder(self.tokenizer.backend_tokenizer, max_length=config.max_length)
+
+    def load(self, base: str | Path, *, random_weights: bool) -> tuple[Any, Any]:
+        """The encoder and the tokenizer of ``base``."""
+        return load_encoder(base, random_weights=random_weights)
 
     def save_tokenizer(self, directory: Path) -> None:
         self.tokenizer.save_pretrained(directory)

@@ -29,6 +29,7 @@ from ml_core.models.predictor import Predictor
 from ml_core.registry.artifact import Artifact
 from ml_core.tasks.base import Batch, Evaluation, Feature, Loss, Task, TaskData
 from ml_core.tasks.class_weights import class_weights, weighted_cross_entropy
+from ml_core.tasks.cloze import ClozeText, check_previous
 from ml_core.tasks.labelled_texts import MultiLabelText, read_multi_label_file
 from ml_core.tasks.out_of_scope import fit_detector, save_detector
 from ml_core.tasks.text import BaseText, TextFeatures, collate_texts, evaluation_batches
@@ -46,9 +47,8 @@ class TextClassification(Task):
 
     def __init__(self, config: TrainConfig, data: TaskData) -> None:
         super().__init__(config, data)
-        self._base = BaseText(config)
+        self._base, self.model = _start(config, data.labels)
         self._place = {label: index for index, label in enumerate(data.labels)}
-        self.model = TextClassifier(self._base.encoder, len(data.labels), dropout=config.dropout)
         if config.previous is not None:
             self._take_over_head(config.previous)
         self._weights = self._class_weights()
@@ -132,7 +132,9 @@ class TextClassification(Task):
             save_detector(self._detector, directory)
 
     def describe(self) -> dict[str, Any]:
-        return {"out_of_scope": json_value(self._out_of_scope)} if self._out_of_scope else {}
+        found = {"out_of_scope": json_value(self._out_of_scope)} if self._out_of_scope else {}
+        asks = {"cloze": self._base.cloze.to_dict()} if isinstance(self._base, ClozeText) else {}
+        return found | asks
 
     def languages(self) -> tuple[str, ...]:
         return self._base.languages
@@ -181,7 +183,8 @@ class TextClassification(Task):
         head = load_classifier(artifact).classifier
         places = [self._place[label] for label in artifact.manifest.labels]
         with torch.no_grad():
-            self.model.classifier.weight[places] = head.weight
+            if not isinstance(self._base, ClozeText):  # which has no weights of its own
+                self.model.classifier.weight[places] = head.weight
             self.model.classifier.bias[places] = head.bias
 
 
@@ -342,6 +345,18 @@ def _evaluate_multi_label(
         lines=[row.line for row in rows],
         columns=text_columns([row.text for row in rows]),
     )
+
+
+def _start(config: TrainConfig, labels: Sequence[str]) -> tuple[BaseText, TextClassifier]:
+    """What reads the texts, and the model before the first step."""
+    asks = config.prompt_template is not None
+    if config.previous is not None:
+        check_previous(config.previous, asks=asks)
+    if asks:
+        cloze = ClozeText(config, labels)
+        return cloze, cloze.model
+    base = BaseText(config)
+    return base, TextClassifier(base.encoder, len(labels), dropout=config.dropout)
 
 
 def _sigmoid(logits: np.ndarray) -> np.ndarray:

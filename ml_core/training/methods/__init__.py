@@ -18,6 +18,7 @@ from ml_core.training.methods.head_start import HeadStart
 from ml_core.training.methods.label_words import LabelRows
 from ml_core.training.methods.mixup import Mixup
 from ml_core.training.methods.pretraining import ContinuedPretraining
+from ml_core.training.methods.prompting import Prompting
 from ml_core.training.methods.r_drop import RDrop
 from ml_core.training.methods.rules import RuleGuided
 from ml_core.training.methods.self_training import SelfTraining
@@ -31,6 +32,7 @@ METHODS: list[type[Method]] = [
     Efficient,
     ContrastiveFirst,
     HeadStart,
+    Prompting,
     Continual,
     Adversarial,
     RDrop,

@@ -36,6 +36,27 @@ class FewShotOptions:
         default=None,
         tasks=_TASKS,
     )
+    prompt_template: str | None = option(
+        'Read the label from a hidden word: a sentence with {text} and {mask}, like "{text} It was {mask}." (PET, '
+        "LM-BFF). A label is as likely as its words at {mask} are by the base's own layers that guess words: the base "
+        "must be a masked language model. With epochs 0 a classifier without any examples. Unset: off.",
+        default=None,
+        tasks=_TASKS,
+    )
+    verbalisers: Path | None = option(
+        "YAML file of label: word, or of a list of words that count equally, for prompt_template. A word of several "
+        "tokens gets as many masks. Unset: the labels' own names.",
+        default=None,
+        tasks=_TASKS,
+    )
+    prompt_prior: str = option(
+        'What a label gets before the text is read, for prompt_template: "none"; "content-free": minus its score for '
+        'the template without a text (Zhao et al. 2021); "texts": minus its mean score over the training texts, '
+        "whose labels are not looked at.",
+        default="none",
+        choices=("none", "content-free", "texts"),
+        tasks=_TASKS,
+    )
     contrastive_epochs: int = option(
         "Passes, before the fine-tuning, that pull texts of the same label together and others apart (supervised "
         "contrastive learning; the first half of SetFit). 0: off.",

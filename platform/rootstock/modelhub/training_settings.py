@@ -35,6 +35,7 @@ FILES: dict[str, tuple[str, ...]] = {
     "gazetteer": ("file",),
     "synonyms": ("file",),
     "label_descriptions": ("file",),
+    "verbalisers": ("file",),
     "unlabelled": ("dataset", "file"),
     "out_of_scope": ("file",),
     "replay": ("snapshot",),

@@ -143,6 +143,7 @@ def test_a_file_is_read_when_it_is_uploaded(api: Api, scope: Organisation, artif
         ("rules", "rules.exe", RULES),
         ("synonyms", "words.txt", b"alone\n"),
         ("label_descriptions", "labels.yaml", b"- a\n- b\n"),
+        ("verbalisers", "words.yaml", b"positive: []\n"),
         ("unlabelled", "texts.jsonl", b'{"nothing": 1}\n'),
         ("synonyms", "words.txt", b"\xff\xfe"),
     ):

@@ -1,4 +1,4 @@
-"""Files that runs may name as an option: rules, known names, synonyms, label descriptions, texts."""
+"""Files that runs may name as an option: rules, known names, synonyms, words for labels, texts."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from ml_core.augmentation import AugmentationError, CedictSynonyms, FileSynonyms
 from ml_core.data import DataError, read_rows
 from ml_core.knowledge import read_knowledge
+from ml_core.models.prompts import PromptError, read_verbalisers
 from rootstock.common.actors import Actor
 from rootstock.modelhub.errors import Conflict, ModelhubError
 from rootstock.modelhub.models import Task, TrainingFile, TrainingRun
@@ -29,6 +30,7 @@ SUFFIXES = {
     "gazetteer": (".yaml", ".yml", ".csv"),
     "synonyms": (".txt", ".u8", ".tsv", ".csv"),
     "label_descriptions": (".yaml", ".yml"),
+    "verbalisers": (".yaml", ".yml"),
     "unlabelled": (".txt", ".csv", ".jsonl", ".ndjson", ".parquet"),
     "out_of_scope": (".csv", ".jsonl", ".ndjson", ".parquet"),
 }
@@ -116,13 +118,15 @@ def _read(option: str, path: Path) -> None:
                 raise _refused("file", _("There is no name in this file."))
         elif option == "label_descriptions":
             _read_descriptions(path)
+        elif option == "verbalisers":
+            read_verbalisers(path)
         elif option == "synonyms":
             (CedictSynonyms if path.suffix.lower() == ".u8" else FileSynonyms)(path)
         else:
             rows = read_rows(path, Task.MASKED_LANGUAGE_MODEL)
             if not list(islice(rows, _LOOKED_AT)):
                 raise _refused("file", _("There is no text in this file."))
-    except (DataError, AugmentationError) as error:
+    except (DataError, AugmentationError, PromptError) as error:
         # The name under which we keep it says nothing to its owner.
         problem = str(error).replace(str(path), "").replace(path.name, "").lstrip(": ")
         raise _refused("file", problem) from error
