@@ -38,7 +38,7 @@ from ml_core.training.ensemble import Ensemble, has_begun
 from ml_core.training.methods import Run, wanted_methods
 from ml_core.training.progress import Reporter, TrainingError
 from ml_core.training.reporting import check_reporting
-from ml_core.training.weights import failed_write, put_back
+from ml_core.training.weights import failed_read, failed_write, put_back
 
 _TOKENIZER_SETTINGS = "tokenizer_config.json"
 
@@ -60,20 +60,10 @@ def run(config: TrainConfig, data: TaskData, reporter: Reporter) -> Artifact:
         stack.callback(random.setstate, random.getstate())
         stack.callback(np.random.set_state, np.random.get_state())
         torch.manual_seed(config.seed)
-        checkpoint, begun = None, False
         marks = fingerprint(config, data)
-        if config.checkpoints is not None:
-            directory = config.checkpoints
-            directory.mkdir(parents=True, exist_ok=True)
-            checkpoint = newest_checkpoint(directory, marks)
-            begun = checkpoint is not None if config.ensemble == 1 else has_begun(directory, marks)
-            begin(device)
-            wait_for_all()
-            if is_first():
-                discard_broken(directory)
-        else:
-            directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        directory = config.checkpoints or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         try:
+            checkpoint, begun = _open_checkpoints(config, marks, device)
             artifact = _train(
                 config,
                 data,
@@ -85,20 +75,38 @@ def run(config: TrainConfig, data: TaskData, reporter: Reporter) -> Artifact:
                 marks=marks,
             )
         except (OSError, SafetensorError, RuntimeError) as error:
-            problem = failed_write(error)
+            problem = failed_write(error, (directory, config.out))
+            if problem is not None:
+                where = getattr(error, "filename", None) or directory
+                again = "; make room and start again: the run goes on from its last checkpoint"
+                raise TrainingError(
+                    f"{where}: cannot be written: {problem}{again if config.checkpoints else ''}"
+                ) from error
+            problem = failed_read(error)
             if problem is None:
                 raise
-            raise TrainingError(
-                f"{getattr(error, 'filename', None) or directory}: cannot be written: {problem}"
-                + (
-                    "; make room and start again: the run goes on from its last checkpoint"
-                    if config.checkpoints
-                    else ""
-                )
-            ) from error
+            raise TrainingError(problem) from error
         if config.checkpoints is not None and is_first():
             discard(config.checkpoints)
     return artifact
+
+
+def _open_checkpoints(
+    config: TrainConfig, marks: dict[str, Any], device: torch.device
+) -> tuple[Path | None, bool]:
+    """The checkpoint to go on from, and whether what comes before the first step was done by an earlier process."""
+    if config.checkpoints is None:
+        return None, False
+    config.checkpoints.mkdir(parents=True, exist_ok=True)
+    checkpoint = newest_checkpoint(config.checkpoints, marks)
+    begun = checkpoint is not None
+    if config.ensemble > 1:
+        begun = has_begun(config.checkpoints, marks)
+    begin(device)
+    wait_for_all()
+    if is_first():
+        discard_broken(config.checkpoints)
+    return checkpoint, begun
 
 
 def _check_processes(config: TrainConfig) -> None:

@@ -349,6 +349,32 @@ def test_a_full_disk_says_so_and_leaves_the_last_whole_checkpoint(
     assert max(steps) == int(last.name.split("-")[1]) + 1
 
 
+def test_a_file_that_vanished_is_not_one_that_cannot_be_written(
+    calm: Options, tmp_path: Path
+) -> None:
+    """It lies beside the model, and there is room enough."""
+    rows = Path(shutil.copy(Path(str(calm["train"])), tmp_path / "rows.csv"))
+
+    def follow(progress: Progress) -> None:
+        if progress.phase == "tokenise":
+            rows.unlink()
+
+    options = calm | {"train": rows, "pretrain_epochs": 1, "checkpoints": tmp_path / "c"}
+    with pytest.raises(TrainingError) as caught:
+        train(TrainConfig(**options, out=tmp_path / "m"), on_progress=follow)
+    assert str(caught.value) == f"{rows}: cannot be read: No such file or directory"
+
+
+@pytest.mark.parametrize("blocked", ["c", "m"])
+def test_a_directory_that_cannot_be_made_is_named(
+    blocked: str, calm: Options, tmp_path: Path
+) -> None:
+    (tmp_path / blocked).write_text("in the way")
+    options = calm | {"epochs": 1, "checkpoints": tmp_path / "c/d", "out": tmp_path / "m/n"}
+    with pytest.raises(TrainingError, match=rf"{tmp_path / blocked}.*: cannot be written: "):
+        train(TrainConfig(**options))
+
+
 LIMITED = """
 import json, resource, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
