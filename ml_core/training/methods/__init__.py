@@ -19,6 +19,7 @@ from ml_core.training.methods.label_words import LabelRows
 from ml_core.training.methods.mixup import Mixup
 from ml_core.training.methods.pretraining import ContinuedPretraining
 from ml_core.training.methods.prompting import Prompting
+from ml_core.training.methods.propagation import LabelPropagation
 from ml_core.training.methods.r_drop import RDrop
 from ml_core.training.methods.rules import RuleGuided
 from ml_core.training.methods.self_training import SelfTraining
@@ -27,6 +28,7 @@ METHODS: list[type[Method]] = [
     SelfTraining,
     RuleGuided,
     LabelRows,
+    LabelPropagation,
     Augmenting,
     ContinuedPretraining,
     Efficient,

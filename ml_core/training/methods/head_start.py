@@ -16,6 +16,8 @@ from ml_core.training.methods.label_words import label_sentences
 
 # Inverse of the L2 penalty of the logistic regression, on embeddings of unit length.
 _INVERSE_PENALTY = 10.0
+# The logit of a label without rows.
+_NEVER = -100.0
 # Cosines are too close to each other for a softmax; CLIP's scale.
 _LABEL_SCALE = 20.0
 
@@ -39,16 +41,11 @@ class HeadStart(Method):
     def _fit(self, run: Run) -> None:
         rows = run.task.data.train
         states = pooled_states(run, [row.text for row in rows])
-        length = float(np.linalg.norm(states, axis=1).mean())
         place = {label: index for index, label in enumerate(run.task.data.labels)}
         targets = np.array([place[row.label] for row in rows])
-        found = LogisticRegression(C=_INVERSE_PENALTY, max_iter=1000).fit(states / length, targets)
-        weight, bias = found.coef_ / length, found.intercept_
-        if (
-            len(weight) == 1
-        ):  # two labels: scikit-learn keeps one row, ± half of it gives the same probabilities
-            weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
-        _set_head(run.task.model, weight, bias, rows=found.classes_)
+        weight, bias = fit_logistic_regression(states, targets, len(place))
+        seen = np.unique(targets)
+        _set_head(run.task.model, weight[seen], bias[seen], rows=seen)
 
     def _read_labels(self, run: Run) -> None:
         labels = run.task.data.labels
@@ -60,6 +57,24 @@ class HeadStart(Method):
         # A label near to every text would be given to all of them.
         bias = -(texts @ weight.T).mean(0)
         _set_head(run.task.model, weight, bias, rows=np.arange(len(labels)))
+
+
+def fit_logistic_regression(
+    states: np.ndarray, targets: np.ndarray, labels: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """(weight (labels, hidden), bias (labels,)) of a multinomial logistic regression on pooled states; a label that is
+    not among ``targets`` has weight 0 and a bias that rules it out. Raises ValueError for targets of one kind."""
+    length = float(np.linalg.norm(states, axis=1).mean())
+    found = LogisticRegression(C=_INVERSE_PENALTY, max_iter=1000).fit(states / length, targets)
+    own_weight, own_bias = found.coef_ / length, found.intercept_
+    if len(own_weight) == 1:
+        # Of two labels scikit-learn keeps one row; ± half of it gives the same probabilities.
+        own_weight = np.concatenate([-own_weight, own_weight]) / 2
+        own_bias = np.concatenate([-own_bias, own_bias]) / 2
+    weight = np.zeros((labels, states.shape[1]))
+    bias = np.full(labels, _NEVER)
+    weight[found.classes_], bias[found.classes_] = own_weight, own_bias
+    return weight, bias
 
 
 def pooled_states(run: Run, texts: Sequence[str]) -> np.ndarray:

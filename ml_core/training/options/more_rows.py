@@ -48,6 +48,20 @@ class MoreRowsOptions:
         at_most=1,
         tasks=_LABELS,
     )
+    label_propagation: bool = option(
+        "Give the texts of `unlabelled` the labels of the training rows they are near to (in the base's embeddings, "
+        "over a graph of nearest neighbours), and learn from both. Needs no validation rows to choose by.",
+        default=False,
+        tasks=_LABELS,
+    )
+    propagation_share: float = option(
+        "Part of the unlabelled texts that is taken, the surest first. Less than 1 where many of them are about "
+        "something that no label is for.",
+        default=1.0,
+        above=0,
+        at_most=1,
+        tasks=_LABELS,
+    )
     rules: Path | None = option(
         "YAML or CSV file of rules: phrases or patterns and the label they speak for. They label texts of "
         "`unlabelled`, and guide the finished model with the weight that the validation part gives them.",

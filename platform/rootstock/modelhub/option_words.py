@@ -90,6 +90,8 @@ _LABELS: dict[str, str | Promise] = {
     "synonyms": pgettext_lazy("training option", "Synonyms"),
     "pseudo_labels": pgettext_lazy("training option", "Pseudo-labels"),
     "pseudo_label_precision": pgettext_lazy("training option", "Precision of pseudo-labels"),
+    "label_propagation": pgettext_lazy("training option", "Label propagation"),
+    "propagation_share": pgettext_lazy("training option", "Part of the texts taken"),
     "rules": pgettext_lazy("training option", "Rules"),
     # Few examples
     "head_start": pgettext_lazy("training option", "Start of the last layer"),
