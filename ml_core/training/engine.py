@@ -28,7 +28,7 @@ from ml_core.training.checkpoints import seal
 from ml_core.training.methods.base import Method, Run
 from ml_core.training.optimiser import build_optimiser
 from ml_core.training.progress import TrainingError
-from ml_core.training.reporting import report_callbacks
+from ml_core.training.reporting import Curves
 from ml_core.training.weights import changing_weights, put_back, read_weights, write_weights
 
 _MODEL = "model.safetensors"
@@ -92,7 +92,7 @@ class FineTuner(Trainer):
             train_dataset=features,
             eval_dataset=run.task.data.validation,
             data_collator=run.task.collate,
-            callbacks=[self._course, *report_callbacks(config)],
+            callbacks=[self._course, Curves(run.trackers, _member(seed_offset))],
         )
         self.remove_callback(PrinterCallback)
 
@@ -373,6 +373,10 @@ class _Course(TrainerCallback, ExportableState):
         put_back(model, self.best_weights)
         if self.best is None:
             self.best = self._tuner.evaluate_now(model)
+
+
+def _member(number: int) -> str:
+    return f"member-{number + 1}/" if number else ""
 
 
 def use_bfloat16(precision: str, device: torch.device) -> bool:

@@ -37,7 +37,7 @@ from ml_core.training.engine import FineTuner
 from ml_core.training.ensemble import Ensemble, has_begun
 from ml_core.training.methods import Run, wanted_methods
 from ml_core.training.progress import Reporter, TrainingError
-from ml_core.training.reporting import check_reporting
+from ml_core.training.reporting import Tracker, check_reporting, log_result, tracked
 from ml_core.training.weights import failed_read, failed_write, put_back
 
 _TOKENIZER_SETTINGS = "tokenizer_config.json"
@@ -64,6 +64,7 @@ def run(config: TrainConfig, data: TaskData, reporter: Reporter) -> Artifact:
         directory = config.checkpoints or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         try:
             checkpoint, begun = _open_checkpoints(config, marks, device)
+            trackers = stack.enter_context(tracked(config)) if is_first() else []
             artifact = _train(
                 config,
                 data,
@@ -73,6 +74,7 @@ def run(config: TrainConfig, data: TaskData, reporter: Reporter) -> Artifact:
                 checkpoint=checkpoint,
                 begun=begun,
                 marks=marks,
+                trackers=trackers,
             )
         except (OSError, SafetensorError, RuntimeError) as error:
             problem = failed_write(error, (directory, config.out))
@@ -128,6 +130,7 @@ def _train(
     checkpoint: Path | None,
     begun: bool,
     marks: dict[str, Any],
+    trackers: list[Tracker],
 ) -> Artifact:
     task = task_class(config.task)(config, data)
     context = Run(
@@ -135,6 +138,7 @@ def _train(
         task=task,
         reporter=reporter,
         device=device,
+        trackers=trackers,
         # A previous version needs the weights that the first step began with, checkpoint or not.
         resuming=begun and config.previous is None,
     )
@@ -156,6 +160,7 @@ def _train(
         card = write_card(manifest, evaluation.report, data, context.notes)
         (target / CARD).write_text(card, encoding="utf-8")
 
+    log_result(trackers, manifest.metrics, context.steps)
     artifact = write_artifact(config.out, manifest, write_files, overwrite=config.overwrite)
     wait_for_all()
     return artifact

@@ -15,7 +15,7 @@ from typing import Any
 
 from ml_core.registry.artifact import Artifact
 from ml_core.training.config import ConfigError, TrainConfig, training_options
-from ml_core.training.progress import Progress, TrainingError
+from ml_core.training.progress import Progress, TrainingCancelled, TrainingError
 from ml_core.training.trainer import train
 
 BEST = "best"
@@ -65,6 +65,9 @@ def search_options(
         pruner=optuna.pruners.MedianPruner(n_startup_trials=5),
     )
 
+    class Pruned(optuna.TrialPruned, TrainingCancelled):
+        """To optuna a hopeless trial, to the training a request to stop."""
+
     # Another seed after each interruption, or the first draws would be made again.
     study.sampler = optuna.samplers.TPESampler(seed=config.seed + len(study.trials))
 
@@ -81,9 +84,11 @@ def search_options(
                 evaluations += 1
                 trial.report(_headline(progress.metrics), evaluations)
                 if trial.should_prune():
-                    raise optuna.TrialPruned
+                    raise Pruned
 
         values = config.to_dict() | options | {"out": target, "overwrite": True}
+        if config.reporting_directory is not None:
+            values["reporting_directory"] = config.reporting_directory / target.name
         artifact = train(
             TrainConfig.from_mapping(values), on_progress=follow, should_stop=should_stop
         )

@@ -13,6 +13,7 @@ from torch import nn
 from ml_core.tasks.base import Batch, LossFunction, Task
 from ml_core.training.config import TrainConfig
 from ml_core.training.progress import Reporter
+from ml_core.training.reporting import Tracker
 
 
 @dataclass
@@ -29,6 +30,8 @@ class Run:
     steps: int = 0
     # Further text files of the artefact, by name.
     files: dict[str, str] = field(default_factory=dict)
+    # Programs that follow the run.
+    trackers: list[Tracker] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     records: dict[str, Any] = field(default_factory=dict)
 
