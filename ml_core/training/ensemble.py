@@ -59,6 +59,7 @@ class Ensemble:
         self._marks = marks
         self._keeps = context.config.checkpoints is not None and bool(marks)
         kept = self._kept(_START)
+        wait_for_all()  # or one process could find what another has just written
         if kept is None:
             self._start = changing_weights(context.task.model)
             if self._keeps:

@@ -25,7 +25,7 @@ def train(
 
     Raises DataError, ConfigError, BaseModelError or ArtifactError for bad input (before any
     training), TrainingCancelled when asked to stop, TrainingError when the loss is no longer
-    finite or the disk is full. Only a finished run leaves anything at ``config.out``.
+    finite, the disk is full, or a file that is needed has gone. Only a finished run leaves anything at ``config.out``.
     """
     reporter = Reporter(on_progress or (lambda _: None), should_stop or (lambda: False))
     reporter.report("load")
