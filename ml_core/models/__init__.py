@@ -10,11 +10,14 @@ if TYPE_CHECKING:
     from ml_core.models.bases import BaseModelError, resolve_base
     from ml_core.models.prediction import Prediction
     from ml_core.models.predictor import Predictor
+    from ml_core.models.prompts import PromptError, read_verbalisers
 
 __all__ = [
     "BaseModelError",
     "Prediction",
     "Predictor",
+    "PromptError",
+    "read_verbalisers",
     "resolve_base",
 ]
 
@@ -24,6 +27,8 @@ __getattr__, __dir__ = lazy_exports(
         "BaseModelError": "bases",
         "Prediction": "prediction",
         "Predictor": "predictor",
+        "PromptError": "prompts",
+        "read_verbalisers": "prompts",
         "resolve_base": "bases",
     },
 )

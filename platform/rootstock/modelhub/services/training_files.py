@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from ml_core.augmentation import AugmentationError, CedictSynonyms, FileSynonyms
 from ml_core.data import DataError, read_rows
 from ml_core.knowledge import read_knowledge
-from ml_core.models.prompts import PromptError, read_verbalisers
+from ml_core.models import PromptError, read_verbalisers
 from rootstock.common.actors import Actor
 from rootstock.modelhub.errors import Conflict, ModelhubError
 from rootstock.modelhub.models import Task, TrainingFile, TrainingRun
