@@ -27,6 +27,12 @@ def add(commands: Any) -> None:
         metavar="FILE",
         help="texts that fit no label: how well a text classifier tells them from those of --data",
     )
+    command.add_argument(
+        "--answers",
+        type=Path,
+        metavar="FILE",
+        help="write what was answered to each row (.jsonl.gz); no file for tasks without an answer a row",
+    )
     add_markdown(command)
 
 
@@ -37,6 +43,8 @@ def run(options: argparse.Namespace) -> int:
     columns = {"text": options.text_column, "label": options.label_column} if flat else {}
     report = evaluate_artifact(artifact, options.data, device=options.device, **columns)
     found = report.to_dict()
+    if options.answers is not None and report.answers is not None:
+        report.answers.write(options.answers)
     if options.out_of_scope is not None:
         if artifact.manifest.task != "text-classification":
             raise ConfigError("--out-of-scope: is for text-classification")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ml_core.lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from ml_core.evaluation.answers import Answers
     from ml_core.evaluation.calibration import (
         ReliabilityBin,
         TemperatureFit,
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
         softmax,
         tune_thresholds,
     )
-    from ml_core.evaluation.comparison import compare_labels
+    from ml_core.evaluation.comparison import PairedTest, compare_answers, compare_labels, mcnemar
     from ml_core.evaluation.curves import (
         auroc,
         average_precision,
@@ -87,6 +88,7 @@ if TYPE_CHECKING:
     from ml_core.evaluation.tags import bio_tags, entity_spans
 
 __all__ = [
+    "Answers",
     "Averages",
     "ClassificationReport",
     "Difference",
@@ -97,6 +99,7 @@ __all__ = [
     "MultiLabelReport",
     "OutOfScopeDetector",
     "OutOfScopeScores",
+    "PairedTest",
     "PairsReport",
     "PerturbationScores",
     "RankingReport",
@@ -126,6 +129,7 @@ __all__ = [
     "build_tagging_report",
     "chrf",
     "classwise_calibration_error",
+    "compare_answers",
     "compare_labels",
     "distinct_n",
     "entity_spans",
@@ -138,6 +142,7 @@ __all__ = [
     "language_column",
     "length_column",
     "macro_f1",
+    "mcnemar",
     "mean_precision",
     "ndcg",
     "negative_log_likelihood",
@@ -166,6 +171,7 @@ __all__ = [
 __getattr__, __dir__ = lazy_exports(
     __name__,
     {
+        "Answers": "answers",
         "Averages": "metrics",
         "ClassificationReport": "reports.classification",
         "Difference": "intervals",
@@ -176,6 +182,7 @@ __getattr__, __dir__ = lazy_exports(
         "MultiLabelReport": "reports.multi_label",
         "OutOfScopeDetector": "out_of_scope",
         "OutOfScopeScores": "out_of_scope",
+        "PairedTest": "comparison",
         "PairsReport": "reports.pairs",
         "PerturbationScores": "robustness",
         "RankingReport": "reports.ranking",
@@ -205,6 +212,7 @@ __getattr__, __dir__ = lazy_exports(
         "build_tagging_report": "reports.tagging",
         "chrf": "generation",
         "classwise_calibration_error": "calibration",
+        "compare_answers": "comparison",
         "compare_labels": "comparison",
         "distinct_n": "generation",
         "entity_spans": "tags",
@@ -217,6 +225,7 @@ __getattr__, __dir__ = lazy_exports(
         "language_column": "slices",
         "length_column": "slices",
         "macro_f1": "metrics",
+        "mcnemar": "comparison",
         "mean_precision": "ranking",
         "ndcg": "ranking",
         "negative_log_likelihood": "calibration",

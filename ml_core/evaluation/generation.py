@@ -76,6 +76,24 @@ def generation_intervals(
     return intervals
 
 
+def chrf_counts(hypotheses: Sequence[str], references: Sequence[str]) -> np.ndarray:
+    """The counts of n-grams that corpus chrF is made of, shape (texts, columns); see `chrf_of_sums`."""
+    from sacrebleu.metrics.chrf import CHRF
+
+    counts = CHRF()._extract_corpus_statistics(list(hypotheses), [list(references)])
+    return np.array(counts, dtype=np.float64)
+
+
+def chrf_of_sums(sums: np.ndarray) -> np.ndarray:
+    """Corpus chrF, 0 to 100, from sums of `chrf_counts` rows, over the last axis."""
+    from sacrebleu.metrics.chrf import CHRF
+
+    metric = CHRF()
+    rows = sums.reshape(-1, sums.shape[-1]).tolist()
+    scores = [metric._compute_score_from_stats(row).score for row in rows]
+    return np.array(scores).reshape(sums.shape[:-1])
+
+
 def distinct_n(texts: Sequence[str], n: int) -> float:
     """Share of different n-grams among all (Li et al. 2016); 0 without any.
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
+    from ml_core.evaluation import Answers
     from ml_core.registry.artifact import Artifact
     from ml_core.training.config import TrainConfig
     from ml_core.training.sampling import LengthBuckets
@@ -60,6 +61,8 @@ class Report(Protocol):
     def headline(self) -> str: ...
     @property
     def count(self) -> int: ...
+    @property
+    def answers(self) -> Answers | None: ...
     def summary(self) -> dict[str, Any]: ...
     def to_dict(self) -> dict[str, Any]: ...
 

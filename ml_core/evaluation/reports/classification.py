@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ml_core.evaluation import calibration, curves, metrics
+from ml_core.evaluation.answers import Answers, lines_or_places
 from ml_core.evaluation.calibration import ReliabilityBin
 from ml_core.evaluation.intervals import Interval, bootstrap_sums, mean_of_sums
 from ml_core.evaluation.metrics import LabelScores
@@ -134,6 +135,15 @@ def build_classification_report(
         confusion=confusion.tolist(),
         reliability=calibration.reliability_bins(probabilities.max(1), predicted == true),
         worst_errors=_worst_errors(true, probabilities, labels, texts, lines),
+        answers=Answers(
+            headline="macro_f1",
+            lines=lines_or_places(lines, len(truth)),
+            said=[labels[place] for place in predicted.tolist()],
+            scores=(predicted == true).astype(float),
+            judged=True,
+            confidence=probabilities.max(1).tolist(),
+            true=list(truth),
+        ),
     )
 
 

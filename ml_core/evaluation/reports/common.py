@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sized
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar
 
+from ml_core.evaluation.answers import Answers
 from ml_core.evaluation.intervals import Interval
 from ml_core.evaluation.slices import Slice, worst_slice
 
@@ -20,7 +21,8 @@ class Report:
 
     ``headline`` is the key of the main number: higher is better, epochs are chosen by it and
     versions compared. ``intervals`` are 95 % bootstrap intervals of the main numbers; ``slices``
-    are the scores on parts of the examples.
+    are the scores on parts of the examples. ``answers`` is what was answered row by row, None where
+    the headline is not made of rows; they are no part of the JSON value.
     """
 
     kind: ClassVar[str]
@@ -31,6 +33,7 @@ class Report:
     count: int
     intervals: dict[str, Interval]
     slices: tuple[Slice, ...] = ()
+    answers: Answers | None = field(default=None, repr=False, compare=False)
 
     @property
     def score(self) -> float:
@@ -40,7 +43,8 @@ class Report:
     def to_dict(self) -> dict[str, Any]:
         """A JSON value: floats are rounded to six digits, a number that is undefined (such as the
         AUROC of a single label) is None, an interval is [low, high]."""
-        values = asdict(self)
+        values = asdict(replace(self, answers=None))
+        del values["answers"]
         values["intervals"] = {
             key: [interval.low, interval.high]
             for key, interval in self.intervals.items()

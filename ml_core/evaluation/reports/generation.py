@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from ml_core.evaluation import generation
+from ml_core.evaluation.answers import Answers, lines_or_places
 from ml_core.evaluation.intervals import bootstrap_sums, mean_of_sums
 from ml_core.evaluation.reports.common import WORST_ERRORS, Report, aligned, shown
 from ml_core.evaluation.slices import slice_scores
@@ -120,6 +121,14 @@ def build_generation_report(
         length_ratio=sum(map(len, generated)) / max(1, sum(map(len, references))),
         log_likelihood=float("nan") if log_likelihood is None else log_likelihood,
         perplexity=float("nan") if log_likelihood is None else perplexity(log_likelihood),
+        answers=Answers(
+            headline="chrf",
+            lines=lines_or_places(lines, len(generated)),
+            said=list(generated),
+            scores=single / 100,
+            judged=False,
+            sums=generation.chrf_counts(generated, references),
+        ),
         worst_errors=tuple(
             GenerationError(
                 prompt=shown(prompts[at]) if prompts else "",

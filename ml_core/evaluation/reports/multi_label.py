@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from ml_core.evaluation import calibration, curves, metrics
+from ml_core.evaluation.answers import Answers, lines_or_places
 from ml_core.evaluation.calibration import ReliabilityBin
 from ml_core.evaluation.intervals import bootstrap_mean, bootstrap_sums
 from ml_core.evaluation.reports.common import WORST_ERRORS, Report, aligned, shown
@@ -166,6 +167,15 @@ def build_multi_label_report(
             labels=labels,
             texts=texts,
             lines=lines,
+        ),
+        answers=Answers(
+            headline="micro_f1",
+            lines=lines_or_places(lines, len(truth)),
+            said=[[labels[at] for at in np.flatnonzero(row)] for row in predicted],
+            scores=samples,
+            judged=True,
+            confidence=np.where(predicted, probabilities, 1 - probabilities).min(1).tolist(),
+            sums=np.column_stack([(true & predicted).sum(1), predicted.sum(1), true.sum(1)]),
         ),
     )
 

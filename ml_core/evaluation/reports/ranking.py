@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ml_core.evaluation import ranking
+from ml_core.evaluation.answers import Answers
 from ml_core.evaluation.intervals import bootstrap_mean, mean_of_sums
 from ml_core.evaluation.ranking import Relevance
 from ml_core.evaluation.reports.common import WORST_ERRORS, Report, aligned, json_value, shown
@@ -96,6 +97,16 @@ def build_ranking_report(
         for name, values in (columns or {}).items()
     }
     order = sorted(range(len(known)), key=lambda row: table[headline][row])
+    # Without lines a query has no key by which another model's answer to it could be found.
+    answers = None
+    if lines:
+        answers = Answers(
+            headline=headline,
+            lines=[lines[at] for at in known],
+            said=[shown(str(ranked[at][0])) if ranked[at] else "" for at in known],
+            scores=table[headline],
+            judged=False,
+        )
     return RankingReport(
         headline=headline,
         count=len(known),
@@ -111,6 +122,7 @@ def build_ranking_report(
             metric=headline,
         ),
         metrics={name: float(values.mean()) for name, values in table.items()},
+        answers=answers,
         candidates=float(np.mean([len(ranked[at]) for at in known])),
         without_relevant=len(ranked) - len(known),
         worst_errors=tuple(

@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from ml_core.evaluation import metrics
+from ml_core.evaluation.answers import Answers, lines_or_places
 from ml_core.evaluation.intervals import bootstrap_sums
 from ml_core.evaluation.metrics import Averages, LabelScores
 from ml_core.evaluation.reports.common import WORST_ERRORS, Report, aligned
@@ -92,6 +93,8 @@ def build_tagging_report(
     counts = metrics.split_counts(rows.sum(0, dtype=np.float64))
     averages = metrics.averages_of_counts(*counts)
     same = [list(a) == list(b) for a, b in zip(truth, predicted, strict=True)]
+    sums = np.column_stack([part.sum(-1) for part in metrics.split_counts(rows)])
+    both = sums[:, 1] + sums[:, 2]
     return TaggingReport(
         headline="f1",
         count=len(truth),
@@ -110,6 +113,14 @@ def build_tagging_report(
         per_label=metrics.scores_of_counts(*counts, kinds),
         tokens=token_scores(truth, predicted),
         worst_errors=_worst_errors(true_spans, found_spans, tokens, lines),
+        answers=Answers(
+            headline="f1",
+            lines=lines_or_places(lines, len(truth)),
+            said=[list(tags) for tags in predicted],
+            scores=np.where(both > 0, metrics.divide(2 * sums[:, 0], both), 1.0),
+            judged=True,
+            sums=sums,
+        ),
     )
 
 

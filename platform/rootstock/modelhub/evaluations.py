@@ -18,13 +18,19 @@ from rootstock.common.actors import Actor
 from rootstock.common.ids import uuid7
 from rootstock.modelhub import gate
 from rootstock.modelhub.models import ModelVersion, Snapshot
+from rootstock.modelhub.services.answers import ANSWERS_FILE, answers_keep, answers_store
 from rootstock.modelhub.services.gate import (
     evaluation_store,
     figures_stored,
     gate_candidate,
     gate_store,
 )
-from rootstock.modelhub.storage import StorageProblem, absolute_path, local_artifact
+from rootstock.modelhub.storage import (
+    StorageProblem,
+    StoreUnavailable,
+    absolute_path,
+    local_artifact,
+)
 from rootstock.modelhub.training_process import TrainingFailed, run_command
 from rootstock.tenancy.scope import organisation_scope
 
@@ -55,12 +61,13 @@ def execute_evaluation(
         version = ModelVersion.objects.get(pk=version_id)
         snapshot = Snapshot.objects.select_related("dataset").get(pk=snapshot_id)
     need = gate.Need(version, snapshot, split)
-    report = _measure(organisation_id, need, lambda: on_progress(0.05, MEASURE, str(snapshot)))
+    figures = gate.Figures()
+    _measure(organisation_id, need, lambda: on_progress(0.05, MEASURE, str(snapshot)), figures)
     return {
         "version": str(version.pk),
         "snapshot": str(snapshot.pk),
         "split": split,
-        "headline": report.get("headline"),
+        "headline": figures.reports[need.key].get("headline"),
     }
 
 
@@ -88,7 +95,7 @@ def execute_gate(
         words = f"{need.version.label} · {need.snapshot} ({place + 1}/{len(missing)})"
         tick = _ticker(on_progress, share, words)
         try:
-            figures.reports[need.key] = _measure(organisation_id, need, tick)
+            _measure(organisation_id, need, tick, figures)
         except TrainingFailed as error:
             figures.problems[need.key] = str(error)[:500]
     begun = _MEASURE_PART if missing else 0.0
@@ -115,9 +122,10 @@ def _ticker(on_progress: OnProgress, fraction: float, words: str) -> Callable[[]
 
 
 def _measure(
-    organisation_id: uuid.UUID, need: gate.Need, tick: Callable[[], None]
-) -> dict[str, Any]:
-    """Run `ml_core evaluate` in a process of its own, under the limits of a training; the stored report.
+    organisation_id: uuid.UUID, need: gate.Need, tick: Callable[[], None], figures: gate.Figures
+) -> None:
+    """Run `ml_core evaluate` in a process of its own, under the limits of a training; store report and answers and
+    add them to the figures.
 
     Raises:
         TrainingFailed: the files are not there, the labels do not fit, or it takes too much memory.
@@ -132,17 +140,26 @@ def _measure(
         raise TrainingFailed("artifact", str(error)) from error
     directory = Path(settings.VAR) / "training" / f"evaluate-{uuid7()}"
     directory.mkdir(parents=True)
+    answers = directory / ANSWERS_FILE
     started = time.monotonic()
     try:
         ended = run_command(
-            ["evaluate", str(artifact), "--data", str(data)],
+            ["evaluate", str(artifact), "--data", str(data), "--answers", str(answers)],
             directory=directory,
             memory_mb=settings.TRAINING_MEMORY_MB,
             tick=tick,
         )
+        kept = answers_keep(organisation_id, answers)
+    except StoreUnavailable as error:
+        raise TrainingFailed("artifact", str(error)) from error
     finally:
         shutil.rmtree(directory, ignore_errors=True)
     report: dict[str, Any] = json.loads(ended.output.strip().splitlines()[-1])
     with organisation_scope(organisation_id):
         evaluation_store(need=need, report=report, seconds=time.monotonic() - started)
-    return report
+        sheet = answers_store(
+            version=need.version, snapshot=need.snapshot, split=need.split, kept=kept
+        )
+    figures.reports[need.key] = report
+    if sheet is not None:
+        figures.sheets[need.key] = sheet

@@ -23,9 +23,15 @@ from rootstock.modelhub.run_progress import (
     organisation_of,
     run_directory,
 )
+from rootstock.modelhub.services.answers import (
+    ANSWERS_FILE,
+    KeptAnswers,
+    answers_keep,
+    answers_store,
+)
 from rootstock.modelhub.services.training import run_ended, run_started
 from rootstock.modelhub.services.versions import version_register
-from rootstock.modelhub.storage import absolute_path, relative_path
+from rootstock.modelhub.storage import StoreUnavailable, absolute_path, relative_path
 from rootstock.modelhub.training_process import Ended, TrainingFailed, run_command
 from rootstock.tenancy.scope import organisation_scope
 
@@ -60,9 +66,9 @@ def execute_run(
     try:
         follower.take_up()
         artifact_path, peak = _train(run, follower)
-        reports = _evaluate(run, artifact_path, follower)
+        reports, answers = _evaluate(run, artifact_path, follower)
         follower.enter("register")
-        return _finish(run, artifact_path, reports, peak, follower.log())
+        return _finish(run, artifact_path, reports, answers, peak, follower.log())
     except TrainingFailed as error:
         _end(run, TrainingRun.State.FAILED, follower, code=error.code, message=str(error))
         raise
@@ -185,19 +191,33 @@ def _run(arguments: list[str], follower: Follower) -> Ended:
     )
 
 
-def _evaluate(run: TrainingRun, artifact_path: str, follower: Follower) -> dict[str, Any]:
-    """Reports by part. The part that says most (test, when there is one) has its matrix, slices and worst errors."""
+def _evaluate(
+    run: TrainingRun, artifact_path: str, follower: Follower
+) -> tuple[dict[str, Any], KeptAnswers | None]:
+    """Reports by part, and the answers to the part that says most (test, when there is one): its report has matrix,
+    slices and worst errors."""
     artifact = Artifact.open(absolute_path(artifact_path), verify=False)
     follower.enter("test")
     part = measured_part(run.snapshot)
     data = absolute_path(run.snapshot.path) / f"{part}.jsonl"
-    ended = _run(["evaluate", str(artifact.path), "--data", str(data)], follower)
+    answers = follower.directory / ANSWERS_FILE
+    command = ["evaluate", str(artifact.path), "--data", str(data), "--answers", str(answers)]
+    ended = _run(command, follower)
     report = json.loads(ended.output.strip().splitlines()[-1])
-    return {"validation": artifact.manifest.metrics} | {part: report}
+    try:
+        kept = answers_keep(organisation_of(run), answers)
+    except StoreUnavailable as error:
+        raise TrainingFailed("artifact", str(error)) from error
+    return {"validation": artifact.manifest.metrics} | {part: report}, kept
 
 
-def _finish(
-    run: TrainingRun, artifact_path: str, reports: dict[str, Any], peak: int, log: str
+def _finish(  # noqa: PLR0917 - what came of the run, in the order in which it did
+    run: TrainingRun,
+    artifact_path: str,
+    reports: dict[str, Any],
+    answers: KeptAnswers | None,
+    peak: int,
+    log: str,
 ) -> dict[str, Any]:
     with organisation_scope(organisation_of(run)):
         version = version_register(
@@ -209,6 +229,8 @@ def _finish(
             parent=run.parent,
             metrics=reports,
         )
+        part = measured_part(run.snapshot)
+        answers_store(version=version, snapshot=run.snapshot, split=part, kept=answers)
         run_ended(run=run, state=TrainingRun.State.SUCCEEDED, log=log, peak_memory_mb=peak or None)
     return {"version": str(version.pk), "label": version.label}
 

@@ -7,6 +7,7 @@ ROOTSTOCK_ARTIFACTS is then a cache of them. Data sets' snapshots stay on the di
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import tempfile
 import uuid
@@ -18,6 +19,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from ml_core.registry import Artifact, ArtifactError
+from rootstock.common.ids import uuid7
 
 # Written last and looked for first: what has it is whole.
 MANIFEST = "manifest.json"
@@ -59,9 +61,13 @@ def absolute_path(path: str) -> Path:
 
 
 def remove_trees(paths: Iterable[str]) -> None:
-    """Remove what the stored paths name; nothing there is fine."""
+    """Remove the files and directories that the stored paths name; nothing there is fine."""
     for path in paths:
-        shutil.rmtree(absolute_path(path), ignore_errors=True)
+        target = absolute_path(path)
+        if target.is_file():
+            target.unlink(missing_ok=True)
+        else:
+            shutil.rmtree(target, ignore_errors=True)
 
 
 def local_artifact(path: str, digest: str) -> Path:
@@ -103,6 +109,61 @@ def artifact_publish(path: str) -> None:
             system.put_file(str(file), f"{remote}/{file.name}")
     except Exception as error:  # each file system raises errors of its own
         raise _unavailable(error) from error
+
+
+def sha256_file(path: Path) -> str:
+    """The hash of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def file_keep(file: Path, path: str) -> None:
+    """Move a file of this machine to where its stored path says, and copy it into the store if there is one.
+
+    Raises:
+        StoreUnavailable: the store cannot be reached or refuses us.
+    """
+    target = absolute_path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    half = target.with_name(f".{target.name}.{uuid7()}")
+    shutil.copyfile(file, half)
+    half.replace(target)
+    if not settings.ARTIFACT_STORE:
+        return
+    system, root = store()
+    try:
+        system.makedirs(f"{root}/{PurePosixPath(path).parent}", exist_ok=True)
+        system.put_file(str(target), f"{root}/{path}")
+    except Exception as error:  # each file system raises errors of its own
+        raise _unavailable(error) from error
+
+
+def local_file(path: str, sha256: str) -> Path:
+    """A kept file on this machine, fetched from the store when it is not here yet; it has the hash it was kept with.
+
+    Raises:
+        StorageProblem: it is nowhere, or has changed. StoreUnavailable: the store cannot be reached.
+        ValueError: the path would leave ROOTSTOCK_ARTIFACTS.
+    """
+    target = absolute_path(path)
+    if settings.ARTIFACT_STORE and not target.is_file():
+        system, root = store()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        half = target.with_name(f".{target.name}.{uuid7()}")
+        try:
+            if system.exists(f"{root}/{path}"):
+                system.get_file(f"{root}/{path}", str(half))
+                half.replace(target)
+        except Exception as error:  # each file system raises errors of its own
+            raise _unavailable(error) from error
+        finally:
+            half.unlink(missing_ok=True)
+    if not target.is_file():
+        problem = _("%(path)s is neither on this machine nor in the artefact store.")
+        raise StorageProblem(problem % {"path": path})
+    if sha256_file(target) != sha256:
+        raise StorageProblem(_("%(path)s is not what was registered.") % {"path": path})
+    return target
 
 
 def store() -> tuple[Any, str]:

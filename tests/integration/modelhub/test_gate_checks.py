@@ -6,15 +6,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from django.utils import translation
 from modelhub_helpers import ACTOR, make_snapshot
 
+from ml_core.evaluation import build_classification_report
 from rootstock.audit.models import AuditEntry
 from rootstock.modelhub import gate, selectors, services
 from rootstock.modelhub.errors import ModelhubError, PromotionRefused
 from rootstock.modelhub.gate import registry
 from rootstock.modelhub.models import Evaluation, GateReport, ModelVersion, Snapshot
+from rootstock.modelhub.services.answers import answers_keep, answers_store
 from rootstock.tenancy.models import Organisation
 
 NAME = "finance.sentiment"
@@ -152,6 +155,63 @@ def test_quality_says_when_chance_may_explain_the_difference(register: Register)
         )
     )["quality"]
     assert (far["verdict"], far["evidence"]["intervals_overlap"]) == ("failed", False)
+
+
+def answered(register: Register, snapshot: Snapshot, right: range, tmp_path: Path) -> ModelVersion:
+    """A version with its answers to 400 made-up rows, right in these places."""
+    truth = ["ab"[number % 2] for number in range(400)]
+    table = np.array(
+        [[1.0, 0.0] if (label == "a") == (n in right) else [0.0, 1.0] for n, label in enumerate(truth)]
+    )  # fmt: skip
+    report = build_classification_report(truth, table, ["a", "b"])
+    assert report.answers is not None
+    report.answers.write(tmp_path / "answers.gz")
+    version = register(report.to_dict(), snapshot=snapshot)
+    kept = answers_keep(version.organisation_id, tmp_path / "answers.gz")  # type: ignore[arg-type]
+    answers_store(version=version, snapshot=snapshot, split="test", kept=kept)
+    return version
+
+
+def test_a_paired_test_decides_where_the_answers_are_kept(
+    register: Register, tmp_path: Path
+) -> None:
+    snapshot = make_snapshot(count=60)
+    one = answered(register, snapshot, range(320), tmp_path)
+    services.version_promote(version=one, actor=ACTOR, force=True, reason="certain of its errors")
+
+    # Ten rows less of 400: 2.5 points, and every one of them lost. The reports' intervals overlap widely.
+    two = answered(register, snapshot, range(310), tmp_path)
+    found = verdicts(two)["quality"]
+    assert found["verdict"] == "failed"
+    evidence = found["evidence"]
+    assert evidence["interval"][1] > evidence["deployed_interval"][0], "two intervals do not see it"
+    assert evidence["difference_interval"][1] < 0
+    assert (evidence["rows_won"], evidence["rows_lost"], evidence["rows_tied"]) == (0, 10, 390)
+    assert evidence["mcnemar_p"] == pytest.approx(2 / 2**10, abs=1e-6)
+    assert "rows won 0, lost 10, equal 390" in found["detail"]
+    assert "95 % interval of the difference" in found["detail"]
+
+    # Six rows less, but 74 lost and 68 won: 1.5 points are more than the allowed one, and may be chance.
+    three = answered(register, snapshot, range(74, 388), tmp_path)
+    found = verdicts(three)["quality"]
+    assert found["evidence"]["points"] < -1
+    assert found["verdict"] == "passed"
+    assert "but chance may explain it" in found["detail"]
+
+
+def test_answers_that_cannot_be_read_are_said_and_the_reports_decide(
+    register: Register, tmp_path: Path, artifacts: Path
+) -> None:
+    snapshot = make_snapshot(count=60)
+    one = answered(register, snapshot, range(320), tmp_path)
+    services.version_promote(version=one, actor=ACTOR, force=True, reason="certain of its errors")
+    two = answered(register, snapshot, range(310), tmp_path)
+    for file in artifacts.glob("*/answers/*"):
+        file.write_bytes(b"rot")
+    found = verdicts(two)["quality"]
+    assert found["verdict"] == "failed"
+    assert "not what was registered" in found["evidence"]["unpaired_because"]
+    assert found["evidence"]["intervals_overlap"] is True
 
 
 def test_figures_of_another_scale_are_compared_in_points(register: Register) -> None:

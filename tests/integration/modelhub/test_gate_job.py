@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 from modelhub_helpers import ACTOR, make_snapshot
 
+from ml_core.evaluation import Answers
 from rootstock.jobs import runner
 from rootstock.jobs import services as jobs
 from rootstock.jobs.models import Job
 from rootstock.modelhub import evaluations, selectors, services
 from rootstock.modelhub.errors import Conflict, ModelhubError
-from rootstock.modelhub.models import Evaluation, GateReport, ModelVersion, Snapshot
-from rootstock.modelhub.storage import absolute_path
+from rootstock.modelhub.models import AnswerSheet, Evaluation, GateReport, ModelVersion, Snapshot
+from rootstock.modelhub.storage import absolute_path, artifact_publish, local_file
 from rootstock.tenancy.models import Organisation
 from rootstock.tenancy.scope import organisation_scope
 
@@ -84,6 +85,17 @@ def test_what_is_missing_is_measured_and_the_verdicts_are_kept(
             (one.pk, snapshot.pk, "test"),
             (candidate.pk, one.snapshot_id, "test"),
         }
+        sheets = AnswerSheet.objects.all()
+        assert {(sheet.version_id, sheet.snapshot_id, sheet.split) for sheet in sheets} == keys
+        sheet = AnswerSheet.objects.get(version=one)
+        answers = Answers.read(local_file(sheet.path, sheet.sha256))
+        rows = (absolute_path(snapshot.path) / "test.jsonl").read_text().splitlines()
+        assert list(answers.true) == [json.loads(row)["label"] for row in rows]
+        assert Path(sheet.path).name == f"{sheet.sha256}.jsonl.gz"
+        # The candidate's own report was registered without its answers.
+        assert "not kept" in found["quality"]["evidence"]["unpaired_because"]
+        forgotten = found["forgetting"]["evidence"]["snapshots"][0]
+        assert forgotten["compared_by"].startswith("interval"), "nor were its parent's"
         evaluation = Evaluation.objects.get(version=one)
         assert evaluation.report["count"] == sum(snapshot.label_counts["test"].values())
         assert report.actor_label == "Ada"
@@ -91,6 +103,34 @@ def test_what_is_missing_is_measured_and_the_verdicts_are_kept(
     assert work(again).state == "succeeded"
     with organisation_scope(organisation.pk):
         assert Evaluation.objects.count() == 2, "what was measured once is not measured again"
+
+
+def test_two_measured_versions_are_judged_by_a_paired_test(
+    two: tuple[ModelVersion, ModelVersion, Snapshot],
+    organisation: Organisation,
+    settings: Any,
+    artifacts: Path,
+    tmp_path: Path,
+) -> None:
+    """Answers are fetched from the store by a machine that does not have them."""
+    settings.ARTIFACT_STORE = f"file://{tmp_path}/store"
+    one, candidate, snapshot = two
+    for version in (one, candidate):
+        with organisation_scope(organisation.pk):
+            artifact_publish(version.artifact_path)
+            job = services.evaluation_start(
+                version=version, snapshot=snapshot, split="test", actor=ACTOR
+            )
+        assert work(job).state == "succeeded"
+    for file in (artifacts / str(organisation.pk) / "answers").iterdir():
+        file.unlink()
+    with organisation_scope(organisation.pk):
+        report = services.gate_now(version=candidate, deployment=NAME, actor=ACTOR)
+    (quality,) = [each for each in report.verdicts if each["check"] == "quality"]
+    assert quality["evidence"]["compared_by"].startswith("paired test")
+    assert quality["evidence"]["difference_interval"] == [0, 0], "both are the same model"
+    assert quality["evidence"]["rows_tied"] == quality["evidence"]["rows"] > 0
+    assert quality["evidence"]["mcnemar_p"] == 1
 
 
 def test_what_cannot_be_measured_is_said(
@@ -121,9 +161,9 @@ def test_a_cancelled_gate_keeps_what_it_has_measured(
         job = services.gate_start(version=candidate, deployment=NAME, actor=ACTOR)
     real, calls = evaluations._measure, []
 
-    def measure_then_cancel(*arguments: Any) -> dict[str, Any]:
-        report = real(*arguments)
-        calls.append(report)
+    def measure_then_cancel(*arguments: Any) -> None:
+        real(*arguments)
+        calls.append(arguments)
         with organisation_scope(organisation.pk):
             jobs.job_cancel(job.pk)
         raise runner.JobCancelled

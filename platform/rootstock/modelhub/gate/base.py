@@ -10,7 +10,9 @@ from typing import Any
 
 from django.utils.translation import gettext
 
-from rootstock.modelhub.models import Deployment, ModelVersion, Snapshot, Split
+from ml_core.evaluation import Answers
+from rootstock.modelhub.models import AnswerSheet, Deployment, ModelVersion, Snapshot, Split
+from rootstock.modelhub.storage import local_file
 
 # The limits of a check in force: {"allowed_loss_points": 1.0}.
 Limits = Mapping[str, float]
@@ -65,10 +67,11 @@ class Need:
 
 @dataclass
 class Figures:
-    """The reports that are there, and why others are not."""
+    """The reports that are there, why others are not, and where the answers row by row are."""
 
     reports: dict[tuple[uuid.UUID, uuid.UUID, str], Report] = field(default_factory=dict)
     problems: dict[tuple[uuid.UUID, uuid.UUID, str], str] = field(default_factory=dict)
+    sheets: dict[tuple[uuid.UUID, uuid.UUID, str], AnswerSheet] = field(default_factory=dict)
 
     def report(self, need: Need) -> Report | None:
         """The report, or None when it was not measured."""
@@ -77,6 +80,15 @@ class Figures:
     def problem(self, need: Need) -> str:
         """Why it could not be measured; empty when nobody has tried."""
         return self.problems.get(need.key, "")
+
+    def answers(self, need: Need) -> Answers | None:
+        """What was answered row by row, or None when that was not kept.
+
+        Raises:
+            StorageProblem, ValueError, OSError: it was kept, but cannot be read.
+        """
+        sheet = self.sheets.get(need.key)
+        return None if sheet is None else Answers.read(local_file(sheet.path, sheet.sha256))
 
 
 @dataclass(frozen=True)
@@ -89,6 +101,9 @@ class Finding:
     evidence: Mapping[str, Any] = field(default_factory=dict)
     # Only to differ from what the check says of itself.
     can_be_forced: bool | None = None
+
+
+Judge = Callable[[Candidate, Limits, Figures], Finding]
 
 
 @dataclass(frozen=True)
@@ -120,7 +135,7 @@ class Check:
     key: str
     title: str
     asks: str
-    judge: Callable[[Candidate, Limits, Figures], Finding]
+    judge: Judge
     limits: tuple[Limit, ...] = ()
     needs: Callable[[Candidate], list[Need]] = _nothing
     after: tuple[str, ...] = ()

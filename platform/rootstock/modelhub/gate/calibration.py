@@ -4,27 +4,23 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_noop
 
-from rootstock.modelhub.gate.base import Candidate, Check, Figures, Finding, Limit, Limits, Outcome
-from rootstock.modelhub.gate.figures import needs_own, number, own_report, written
+from rootstock.modelhub.gate.base import Check, Finding, Limit, Limits, Outcome, Report
+from rootstock.modelhub.gate.figures import (
+    fewest_examples,
+    needs_own,
+    number,
+    of_own_report,
+    written,
+)
 
 ECE = Limit("largest_ece", gettext_noop("Largest calibration error"), "", 0.15, 0.0, 1.0)
 # With few examples the estimate itself is far above zero, however well a model is calibrated.
-EXAMPLES = Limit(
-    "fewest_examples",
-    gettext_noop("Measured on at least"),
-    gettext_noop("examples"),
-    100,
-    1,
-    1_000_000,
-)
+EXAMPLES = fewest_examples(gettext_noop("Measured on at least"), 100)
 
 
-def judge(candidate: Candidate, limits: Limits, figures: Figures) -> Finding:
+@of_own_report
+def judge(report: Report, split: str, limits: Limits) -> Finding:
     """The expected calibration error on examples it has not learned from is within the limit."""
-    found = own_report(candidate, figures)
-    if found is None:
-        return Finding(Outcome.NOT_MEASURED, gettext_noop("There are no figures for this version."))
-    report, split = found
     error = number(report, "ece")
     if error is None:
         message = gettext_noop(

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from rootstock.modelhub.gate.base import Candidate, Figures, Need, Report, own_need
+from django.utils.translation import gettext_noop
+
+from rootstock.modelhub.gate.base import (
+    Candidate,
+    Figures,
+    Finding,
+    Judge,
+    Limit,
+    Limits,
+    Need,
+    Outcome,
+    Report,
+    own_need,
+)
 from rootstock.modelhub.models import Split
 
 # What a report compares by when it does not say.
@@ -83,6 +97,24 @@ def own_report(candidate: Candidate, figures: Figures) -> tuple[Report, str] | N
         if candidate.version.metrics.get(split):
             return candidate.version.metrics[split], str(split)
     return None
+
+
+def of_own_report(look: Callable[[Report, str, Limits], Finding]) -> Judge:
+    """The `judge` of a check that looks at the candidate's own report alone: `look(report, part, limits)`."""
+
+    def judge(candidate: Candidate, limits: Limits, figures: Figures) -> Finding:
+        found = own_report(candidate, figures)
+        if found is None:
+            message = gettext_noop("There are no figures for this version.")
+            return Finding(Outcome.NOT_MEASURED, message)
+        return look(*found, limits)
+
+    return judge
+
+
+def fewest_examples(title: str, default: float) -> Limit:
+    """The limit of a check for which few examples tell nothing."""
+    return Limit("fewest_examples", title, gettext_noop("examples"), default, 1, 1_000_000)
 
 
 def needs_own(candidate: Candidate) -> list[Need]:

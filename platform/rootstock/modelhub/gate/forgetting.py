@@ -6,23 +6,20 @@ from typing import Any
 
 from django.utils.translation import gettext_noop
 
+from rootstock.modelhub.gate.against import Against, against, allowed_loss
 from rootstock.modelhub.gate.base import (
     Candidate,
     Check,
     Figures,
     Finding,
-    Limit,
     Limits,
     Need,
     Outcome,
     measured_split,
 )
-from rootstock.modelhub.gate.figures import figure, points, written
 from rootstock.modelhub.models import Snapshot
 
-LOSS = Limit(
-    "allowed_loss_points", gettext_noop("Allowed loss"), gettext_noop("points"), 3.0, 0.0, 100.0
-)
+LOSS = allowed_loss(3.0)
 
 
 def needs(candidate: Candidate) -> list[Need]:
@@ -48,62 +45,46 @@ def judge(candidate: Candidate, limits: Limits, figures: Figures) -> Finding:
     if not wanted:
         message = gettext_noop("The versions before it were trained on no other snapshot.")
         return Finding(Outcome.NOT_APPLICABLE, message)
-    rows: list[dict[str, Any]] = []
-    for ours_need, theirs_need in zip(wanted[::2], wanted[1::2], strict=True):
-        row = _row(ours_need, theirs_need, figures)
-        if isinstance(row, Finding):
-            return row
-        rows.append(row)
-    worst = min(rows, key=lambda row: float(row["points"]))
+    compared: list[Against] = []
+    for ours, theirs in zip(wanted[::2], wanted[1::2], strict=True):
+        found = against(ours, theirs, figures)
+        if isinstance(found, Finding):
+            return found
+        compared.append(found)
+    allowed = limits[LOSS.key]
+    # What fails comes before what merely is further down and may be chance.
+    worst = min(compared, key=lambda each: (not each.loses(allowed), each.points))
     return Finding(
-        Outcome.PASSED if worst["points"] >= -limits[LOSS.key] else Outcome.FAILED,
-        gettext_noop(
-            "Worst on %(snapshot)s: %(ours)s against %(theirs)s of its parent %(parent)s (%(points)s points); "
-            "earlier snapshots: %(count)s."
-        ),
-        {
-            "snapshot": worst["snapshot"],
-            "ours": written(worst["value"]),
-            "theirs": written(worst["parent_value"]),
-            "parent": parent.label,
-            "points": f"{worst['points']:+.1f}",
-            "count": len(rows),
-        },
-        {"parent": parent.label, "snapshots": rows},
+        Outcome.FAILED if worst.loses(allowed) else Outcome.PASSED,
+        _message(worst),
+        {"parent": parent.label, "count": len(compared), **worst.params()},
+        {"parent": parent.label, "snapshots": [_row(each) for each in compared]},
     )
 
 
-def _row(ours_need: Need, theirs_need: Need, figures: Figures) -> dict[str, Any] | Finding:
-    for need in (ours_need, theirs_need):
-        if figures.report(need) is None:
-            problem = figures.problem(need)
-            if problem:
-                message = gettext_noop(
-                    "%(version)s could not be measured on %(snapshot)s: %(problem)s"
-                )
-            else:
-                message = gettext_noop(
-                    "%(version)s was not measured on %(snapshot)s yet. Run the gate: it measures that."
-                )
-            values = {
-                "version": need.version.label,
-                "snapshot": str(need.snapshot),
-                "problem": problem,
-            }
-            return Finding(Outcome.NOT_MEASURED, message, values)
-    ours = figure(figures.reports[ours_need.key])
-    theirs = figure(figures.reports[theirs_need.key], ours.key) if ours else None
-    if ours is None or theirs is None:
-        message = gettext_noop("The reports of the two versions have no number in common.")
-        return Finding(Outcome.NOT_MEASURED, message)
+def _message(worst: Against) -> str:
+    if worst.test is not None:
+        return gettext_noop(
+            "Worst on %(snapshot)s: %(ours)s against %(theirs)s of its parent %(parent)s, %(points)s points (95 %% "
+            "interval of the difference %(low)s to %(high)s; rows won %(won)s, lost %(lost)s, equal %(tied)s); "
+            "earlier snapshots: %(count)s."
+        )
+    return gettext_noop(
+        "Worst on %(snapshot)s: %(ours)s against %(theirs)s of its parent %(parent)s (%(points)s points); "
+        "earlier snapshots: %(count)s."
+    )
+
+
+def _row(found: Against) -> dict[str, Any]:
     return {
-        "snapshot": str(ours_need.snapshot),
-        "split": ours_need.split,
-        "metric": ours.key,
-        "value": ours.value,
-        "parent_value": theirs.value,
-        "points": points(ours.value, theirs.value),
-        "interval": ours.interval,
+        "snapshot": str(found.need.snapshot),
+        "split": found.need.split,
+        "metric": found.ours.key,
+        "value": found.ours.value,
+        "parent_value": found.theirs.value,
+        "points": found.points,
+        "interval": found.ours.interval,
+        **found.evidence(),
     }
 
 

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_noop
 
+from rootstock.modelhub.gate.against import Against, against, allowed_loss
 from rootstock.modelhub.gate.base import (
     Candidate,
     Check,
     Figures,
     Finding,
-    Limit,
     Limits,
     Need,
     Outcome,
     measured_split,
     own_need,
 )
-from rootstock.modelhub.gate.figures import figure, points, written
 
-LOSS = Limit(
-    "allowed_loss_points", gettext_noop("Allowed loss"), gettext_noop("points"), 1.0, 0.0, 100.0
-)
+LOSS = allowed_loss(1.0)
 
 
 def needs(candidate: Candidate) -> list[Need]:
@@ -54,51 +51,51 @@ def judge(candidate: Candidate, limits: Limits, figures: Figures) -> Finding:
             "Neither this version nor %(current)s belongs to a snapshot, so there are no examples to compare on."
         )
         return Finding(Outcome.NOT_APPLICABLE, message, {"current": current.label})
-    missing = _missing(wanted, figures)
-    if missing is not None:
-        return missing
-    ours_report, theirs_report = (figures.reports[need.key] for need in wanted)
-    ours = figure(ours_report)
-    theirs = figure(theirs_report, ours.key) if ours else None
-    if ours is None or theirs is None:
-        message = gettext_noop("The reports of the two versions have no number in common.")
-        return Finding(Outcome.NOT_MEASURED, message)
-    difference = points(ours.value, theirs.value)
-    snapshot, split = wanted[0].snapshot, wanted[0].split
-    overlap = None
-    if ours.interval and theirs.interval:
-        overlap = ours.interval[0] <= theirs.interval[1] and theirs.interval[0] <= ours.interval[1]
+    found = against(wanted[0], wanted[1], figures)
+    if isinstance(found, Finding):
+        return found
     evidence = {
-        "snapshot": str(snapshot),
-        "split": split,
-        "metric": ours.key,
-        ours.key: ours.value,
-        f"deployed_{ours.key}": theirs.value,
-        "points": difference,
-        "interval": ours.interval,
-        "deployed_interval": theirs.interval,
-        "intervals_overlap": overlap,
+        "snapshot": str(found.need.snapshot),
+        "split": found.need.split,
+        "metric": found.ours.key,
+        found.ours.key: found.ours.value,
+        f"deployed_{found.ours.key}": found.theirs.value,
+        "points": found.points,
+        "interval": found.ours.interval,
+        "deployed_interval": found.theirs.interval,
         "deployed": current.label,
         "deployed_trained_on": str(current.snapshot) if current.snapshot else None,
+        **found.evidence(),
     }
+    if found.test is None:
+        evidence["intervals_overlap"] = found.chance
+    lost = found.loses(limits[LOSS.key])
     return Finding(
-        Outcome.PASSED if difference >= -limits[LOSS.key] else Outcome.FAILED,
-        _message(same=current.snapshot_id == snapshot.pk, overlap=overlap),
-        {
-            "metric": ours.name,
-            "ours": written(ours.value),
-            "theirs": written(theirs.value),
-            "current": current.label,
-            "split": split,
-            "points": f"{difference:+.1f}",
-            "snapshot": str(snapshot),
-        },
+        Outcome.FAILED if lost else Outcome.PASSED,
+        _message(
+            found,
+            same=current.snapshot_id == found.need.snapshot.pk,
+            too_few=not lost and found.points < -limits[LOSS.key],
+        ),
+        {"current": current.label, **found.params()},
         evidence,
     )
 
 
-def _message(*, same: bool, overlap: bool | None) -> str:
-    if same and overlap:
+def _message(found: Against, *, same: bool, too_few: bool) -> str:
+    if found.test is not None and too_few:
+        return gettext_noop(
+            "%(metric)s %(ours)s against %(theirs)s of %(current)s on the same %(split)s examples of %(snapshot)s: "
+            "%(points)s points, but chance may explain it (95 %% interval of the difference %(low)s to %(high)s; rows "
+            "won %(won)s, lost %(lost)s, equal %(tied)s). More examples would tell."
+        )
+    if found.test is not None:
+        return gettext_noop(
+            "%(metric)s %(ours)s against %(theirs)s of %(current)s on the same %(split)s examples of %(snapshot)s: "
+            "%(points)s points (95 %% interval of the difference %(low)s to %(high)s; rows won %(won)s, lost "
+            "%(lost)s, equal %(tied)s)."
+        )
+    if same and found.chance:
         return gettext_noop(
             "%(metric)s %(ours)s against %(theirs)s of %(current)s on the same %(split)s examples of %(snapshot)s "
             "(%(points)s points; the intervals overlap, so chance may explain it)."
@@ -112,30 +109,6 @@ def _message(*, same: bool, overlap: bool | None) -> str:
         "%(current)s was trained on another snapshot, so it was measured anew on the %(split)s examples of "
         "%(snapshot)s: %(metric)s %(ours)s against its %(theirs)s (%(points)s points)."
     )
-
-
-def _missing(wanted: list[Need], figures: Figures) -> Finding | None:
-    for need in wanted:
-        if figures.report(need) is not None:
-            continue
-        problem = figures.problem(need)
-        values = {
-            "version": need.version.label,
-            "snapshot": str(need.snapshot),
-            "split": need.split,
-            "problem": problem,
-        }
-        if problem:
-            message = gettext_noop(
-                "%(version)s could not be measured on the %(split)s examples of %(snapshot)s: %(problem)s"
-            )
-        else:
-            message = gettext_noop(
-                "%(version)s was measured on another snapshot and not yet on the %(split)s examples of %(snapshot)s. "
-                "Run the gate: it measures that."
-            )
-        return Finding(Outcome.NOT_MEASURED, message, values)
-    return None
 
 
 CHECK = Check(

@@ -7,35 +7,23 @@ from typing import Any
 
 from django.utils.translation import gettext_noop
 
-from rootstock.modelhub.gate.base import (
-    Candidate,
-    Check,
-    Figures,
-    Finding,
-    Limit,
-    Limits,
-    Outcome,
-    Report,
+from rootstock.modelhub.gate.base import Check, Finding, Limit, Limits, Outcome, Report
+from rootstock.modelhub.gate.figures import (
+    fewest_examples,
+    needs_own,
+    number,
+    of_own_report,
+    share,
+    written,
 )
-from rootstock.modelhub.gate.figures import needs_own, number, own_report, share, written
 
 LEAST = Limit("smallest_figure", gettext_noop("Smallest figure of a slice"), "", 0.5, 0.0, 1.0)
-EXAMPLES = Limit(
-    "fewest_examples",
-    gettext_noop("Slices of at least"),
-    gettext_noop("examples"),
-    20,
-    1,
-    1_000_000,
-)
+EXAMPLES = fewest_examples(gettext_noop("Slices of at least"), 20)
 
 
-def judge(candidate: Candidate, limits: Limits, figures: Figures) -> Finding:
+@of_own_report
+def judge(report: Report, split: str, limits: Limits) -> Finding:
     """No slice of the report, and no label, that has enough examples is below the limit."""
-    found = own_report(candidate, figures)
-    if found is None:
-        return Finding(Outcome.NOT_MEASURED, gettext_noop("There are no figures for this version."))
-    report, split = found
     every = list(_slices(report))
     if not every:
         message = gettext_noop("The report has neither slices nor labels.")

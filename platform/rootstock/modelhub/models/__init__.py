@@ -14,6 +14,7 @@ from rootstock.modelhub.models.datasets import (
 from rootstock.modelhub.models.predictions import Prediction
 from rootstock.modelhub.models.runs import Comparison, TrainingFile, TrainingPoint, TrainingRun
 from rootstock.modelhub.models.versions import (
+    AnswerSheet,
     Deployment,
     DeploymentChange,
     Evaluation,
@@ -25,6 +26,7 @@ from rootstock.modelhub.models.versions import (
 __all__ = [
     "Annotation",
     "AnnotationQueue",
+    "AnswerSheet",
     "AuthoredModel",
     "Comparison",
     "Dataset",

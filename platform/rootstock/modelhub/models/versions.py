@@ -133,6 +133,36 @@ class Evaluation(TenantModel):
         return f"{self.version_id} {self.snapshot_id} {self.split}"
 
 
+class AnswerSheet(TenantModel):
+    """What a version answered for each row of one part of a snapshot; the answers are in a file.
+
+    It belongs to the newest report of the version on that part. Reports that were made before answers were kept, and
+    of tasks without an answer a row, have none.
+    """
+
+    version = models.ForeignKey(
+        ModelVersion, on_delete=models.PROTECT, related_name="answer_sheets"
+    )
+    version_id: uuid.UUID
+    snapshot = models.ForeignKey(Snapshot, on_delete=models.CASCADE, related_name="answer_sheets")
+    snapshot_id: uuid.UUID
+    split = models.CharField(max_length=10, choices=Split.choices)
+    # A file of ml_core.evaluation.Answers, relative to ROOTSTOCK_ARTIFACTS and named by its hash.
+    path = models.CharField(max_length=200)
+    sha256 = models.CharField(max_length=64)
+    size_bytes = models.PositiveBigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organisation", "version", "snapshot", "split"], name="answer_sheet_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.version_id} {self.snapshot_id} {self.split}"
+
+
 class GatePolicy(TenantModel):
     """What a deployment asks of a version: which checks are made and within which limits."""
 

@@ -13,6 +13,7 @@ from rootstock.common.actors import Actor
 from rootstock.modelhub.errors import Conflict, ModelhubError
 from rootstock.modelhub.models import (
     Annotation,
+    AnswerSheet,
     Dataset,
     DatasetExample,
     DatasetImport,
@@ -22,6 +23,7 @@ from rootstock.modelhub.models import (
     Task,
     TrainingRun,
 )
+from rootstock.modelhub.services.answers import answers_unused
 from rootstock.modelhub.services.events import record
 from rootstock.modelhub.services.images import images_remove_unused
 from rootstock.modelhub.storage import remove_trees
@@ -121,6 +123,9 @@ def dataset_delete(*, dataset: Dataset, actor: Actor) -> None:
     unused = [path for pair in files for path in pair if path]
     images = DatasetExample.objects.filter(dataset=dataset, content__has_key="image")
     names = list(images.values_list("content__image", flat=True))
+    sheets = list(
+        AnswerSheet.objects.filter(snapshot__dataset=dataset).values_list("path", flat=True)
+    )
     try:
         with transaction.atomic():
             for rows in (Annotation, Decision):
@@ -133,6 +138,8 @@ def dataset_delete(*, dataset: Dataset, actor: Actor) -> None:
             "dataset-in-use",
             _("A model version was made from this data set, so it is kept."),
         ) from error
+    # Answers of versions that stay, which were measured on it, go with it.
+    unused += answers_unused(sheets)
     # Equal content has equal paths: another data set may have frozen the same texts.
     kept = set(Snapshot.objects.filter(path__in=paths).values_list("path", flat=True))
     unused += [path for path in paths if path not in kept]

@@ -13,6 +13,7 @@ from rootstock.jobs.services import job_create
 from rootstock.modelhub import gate
 from rootstock.modelhub.errors import Conflict, ModelhubError
 from rootstock.modelhub.models import (
+    AnswerSheet,
     Deployment,
     Evaluation,
     GatePolicy,
@@ -165,6 +166,11 @@ def figures_stored(needs: Sequence[gate.Need]) -> gate.Figures:
         report = own or measured.get(need.key)
         if report:
             figures.reports[need.key] = report
+    kept = AnswerSheet.objects.filter(
+        version__in={need.version.pk for need in needs},
+        snapshot__in={need.snapshot.pk for need in needs},
+    )
+    figures.sheets = {(each.version_id, each.snapshot_id, each.split): each for each in kept}
     return figures
 
 
