@@ -212,9 +212,19 @@ def fit(
     if ensemble is not None:
         best = ensemble.average(best)
     task.model.eval()
-    for method in methods:
-        method.finish(context)
+    changed = [method.finish(context) for method in methods]
+    if any(changed):
+        best = _evaluate(context)
     return best
+
+
+def _evaluate(context: Run) -> Evaluation:
+    task = context.task
+    context.reporter.report("evaluate")
+    with torch.no_grad():
+        return task.evaluate(
+            task.model, task.data.validation, context.device, context.reporter.check_stop
+        )
 
 
 def _steps(config: TrainConfig, features: int) -> int:

@@ -25,10 +25,10 @@ from ml_core.training.methods.rules import RuleGuided
 from ml_core.training.methods.self_training import SelfTraining
 
 METHODS: list[type[Method]] = [
+    LabelPropagation,
     SelfTraining,
     RuleGuided,
     LabelRows,
-    LabelPropagation,
     Augmenting,
     ContinuedPretraining,
     Efficient,

@@ -79,8 +79,10 @@ class Method:
         """Around an evaluation and the keeping of the best weights: the weights to be judged."""
         return nullcontext()
 
-    def finish(self, run: Run) -> None:
-        """After training, with the best weights in place, before the model is saved."""
+    def finish(self, run: Run) -> bool:
+        """After training, with the best weights in place, before the model is saved; says whether the model's answers
+        are others now."""
+        return False
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint must keep of it: JSON values and tensors."""

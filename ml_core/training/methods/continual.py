@@ -95,9 +95,9 @@ class Continual(Method):
 
         return remembering
 
-    def finish(self, run: Run) -> None:
+    def finish(self, run: Run) -> bool:
         if not self.config.earlier or self.config.previous is None:
-            return
+            return False
         from ml_core.evaluation import evaluate
 
         forgetting = {}
@@ -118,6 +118,7 @@ class Continual(Method):
                 "forgetting": before[report.headline] - after,
             }
         run.records["forgetting"] = forgetting
+        return False
 
     def _distance(self, logits: Tensor, batch: Batch) -> Tensor:
         """T² · KL to the previous version's answers over its labels, summed over the rows."""

@@ -120,10 +120,11 @@ class Efficient(Method):
         if self._allocator is not None:
             self._allocator.after_step(step, total_steps)
 
-    def finish(self, run: Run) -> None:
+    def finish(self, run: Run) -> bool:
         if self.config.merge_adapter:
             merge(run.task.model)
             run.records["efficient"]["merged"] = True
+        return False
 
     def state_dict(self) -> dict[str, Any]:
         return self._allocator.state_dict() if self._allocator is not None else {}

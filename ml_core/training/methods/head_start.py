@@ -43,9 +43,7 @@ class HeadStart(Method):
         states = pooled_states(run, [row.text for row in rows])
         place = {label: index for index, label in enumerate(run.task.data.labels)}
         targets = np.array([place[row.label] for row in rows])
-        weight, bias = fit_logistic_regression(states, targets, len(place))
-        seen = np.unique(targets)
-        _set_head(run.task.model, weight[seen], bias[seen], rows=seen)
+        fit_head(run.task.model, states, targets, len(place))
 
     def _read_labels(self, run: Run) -> None:
         labels = run.task.data.labels
@@ -59,13 +57,28 @@ class HeadStart(Method):
         _set_head(run.task.model, weight, bias, rows=np.arange(len(labels)))
 
 
+def fit_head(
+    model: Any,
+    states: np.ndarray,
+    targets: np.ndarray,
+    labels: int,
+    *,
+    inverse_penalty: float = _INVERSE_PENALTY,
+) -> None:
+    """Make ``model``'s last layer a logistic regression on pooled states (rows, hidden) and label indices (rows,);
+    that of a label without rows stays as it is."""
+    weight, bias = fit_logistic_regression(states, targets, labels, inverse_penalty)
+    seen = np.unique(targets)
+    _set_head(model, weight[seen], bias[seen], rows=seen)
+
+
 def fit_logistic_regression(
-    states: np.ndarray, targets: np.ndarray, labels: int
+    states: np.ndarray, targets: np.ndarray, labels: int, inverse_penalty: float = _INVERSE_PENALTY
 ) -> tuple[np.ndarray, np.ndarray]:
     """(weight (labels, hidden), bias (labels,)) of a multinomial logistic regression on pooled states; a label that is
     not among ``targets`` has weight 0 and a bias that rules it out. Raises ValueError for targets of one kind."""
     length = float(np.linalg.norm(states, axis=1).mean())
-    found = LogisticRegression(C=_INVERSE_PENALTY, max_iter=1000).fit(states / length, targets)
+    found = LogisticRegression(C=inverse_penalty, max_iter=1000).fit(states / length, targets)
     own_weight, own_bias = found.coef_ / length, found.intercept_
     if len(own_weight) == 1:
         # Of two labels scikit-learn keeps one row; ± half of it gives the same probabilities.

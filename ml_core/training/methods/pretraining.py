@@ -64,9 +64,10 @@ class ContinuedPretraining(Method):
         run.records["pretraining"] = record
         run.notes.append(self._note())
 
-    def finish(self, run: Run) -> None:
+    def finish(self, run: Run) -> bool:
         if self._directory is not None:
             shutil.rmtree(self._directory, ignore_errors=True)
+        return False
 
     def _note(self) -> str:
         source = (

@@ -52,7 +52,7 @@ class RuleGuided(Method):
         run.notes.append(f"{len(taken):,} of {len(texts):,} unlabelled texts labelled by rules")
         run.records["weak_labels"] = {"texts": len(texts), "taken": len(taken)}
 
-    def finish(self, run: Run) -> None:
+    def finish(self, run: Run) -> bool:
         data, task = run.task.data, run.task
         texts = [row.text for row in data.validation]
         place = {label: index for index, label in enumerate(data.labels)}
@@ -77,3 +77,4 @@ class RuleGuided(Method):
             }
             for each in reports
         ]
+        return False

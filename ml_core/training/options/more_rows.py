@@ -49,8 +49,8 @@ class MoreRowsOptions:
         tasks=_LABELS,
     )
     label_propagation: bool = option(
-        "Give the texts of `unlabelled` the labels of the training rows they are near to (in the base's embeddings, "
-        "over a graph of nearest neighbours), and learn from both. Needs no validation rows to choose by.",
+        "After the training, give the texts of `unlabelled` the labels of the training rows they are near to (over a "
+        "graph of nearest neighbours) and fit the last layer on both. Worth most with few rows and many texts.",
         default=False,
         tasks=_LABELS,
     )
