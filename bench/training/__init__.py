@@ -24,8 +24,12 @@ _FOLDS = 5
 def configurations() -> list[dict[str, Any]]:
     """One training each, cheap lines first."""
     found: list[dict[str, Any]] = []
-    for shots in (10, 5):
-        found += [{"line": "few-shot", "shots": shots, "seed": seed} for seed in range(_FEW_SEEDS)]
+    found += [
+        {"line": "few-shot", "shots": shots, "texts": texts, "seed": seed}
+        for shots in (10, 5)
+        for texts in (True, False)
+        for seed in range(_FEW_SEEDS)
+    ]
     found += [{"line": "full"}, {"line": "clinc"}]
     found += [
         {"line": "phrasebank", "agreement": "50Agree", "fold": fold} for fold in range(_FOLDS)

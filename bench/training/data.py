@@ -91,13 +91,24 @@ def banking77_stages(*, stage: int) -> Split:
 
 def clinc150() -> Split:
     """data_full: the 150 intents; ``outside`` are the 1,000 out-of-scope test queries."""
-    with gzip.open(data_directory() / "clinc150/data_full.json.gz", "rt", encoding="utf-8") as file:
-        parts = json.load(file)
+    parts = _clinc150()
 
     def rows(part: str) -> list[Row]:
         return [{"text": text, "label": label} for text, label in parts[part]]
 
     return Split(rows("train"), rows("val"), rows("test"), rows("oos_test"))
+
+
+def clinc150_outside() -> list[str]:
+    """The 200 out-of-scope queries of the training and validation parts."""
+    parts = _clinc150()
+    return [text for part in ("oos_train", "oos_val") for text, _ in parts[part]]
+
+
+def _clinc150() -> dict[str, list[list[str]]]:
+    with gzip.open(data_directory() / "clinc150/data_full.json.gz", "rt", encoding="utf-8") as file:
+        parts: dict[str, list[list[str]]] = json.load(file)
+    return parts
 
 
 def phrasebank(*, agreement: str = "50Agree", fold: int = 0) -> Split:
