@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from typing import Any
 
 import torch
@@ -42,8 +43,11 @@ def shard(model: nn.Module, encoder: nn.Module, device: torch.device) -> None:
     begin(device)
     mesh = init_device_mesh(device.type, (process_count(),))
     names = set(getattr(encoder, "_no_split_modules", None) or ())
+    # Weights that two modules share (word embeddings and the layer that guesses words) stay with the rest.
+    owners = Counter(id(each) for _, each in model.named_parameters(remove_duplicate=False))
     for module in list(encoder.modules()):
-        if type(module).__name__ in names:
+        alone = all(owners[id(each)] == 1 for each in module.parameters())
+        if type(module).__name__ in names and alone:
             fully_shard(module, mesh=mesh)
     fully_shard(model, mesh=mesh)
     model.is_distributed_loading_by_transformers = True  # type: ignore[assignment]

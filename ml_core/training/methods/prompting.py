@@ -30,6 +30,11 @@ class Prompting(Method):
                 f"head_start: {config.head_start} is for a new last layer, and with prompt_template there is none; "
                 "leave it random"
             )
+        if config.label_propagation:
+            raise ConfigError(
+                "label_propagation: fits a new last layer, and with prompt_template there is none; pseudo_labels "
+                "learns from unlabelled texts as well"
+            )
         if config.pretrain_epochs:
             raise ConfigError(
                 "pretrain_epochs: would train the encoder away from the layers that guess words for prompt_template; "

@@ -6,9 +6,11 @@ import csv
 import json
 import os
 import random
+import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 WORDS = {
@@ -51,6 +53,27 @@ def run_cli(*arguments: object, **keywords) -> subprocess.CompletedProcess[str]:
         check=False,
         **keywords,
     )
+
+
+def torchrun(options: dict[str, Any], *, sharding: str) -> subprocess.CompletedProcess[str]:
+    """A training run of two processes on this machine."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    flags = []
+    for name, value in (options | {"sharding": sharding}).items():
+        shown = ",".join(value) if isinstance(value, tuple) else str(value)
+        flags += ["--" + name.replace("_", "-"), shown]
+    return subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2",
+         f"--master-port={port}", "-m", "ml_core", "train", *flags],
+        cwd=REPOSITORY,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )  # fmt: skip
 
 
 def rewrite_manifest(path: Path, *, drop: str = "", **changes: object) -> None:

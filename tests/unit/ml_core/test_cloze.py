@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 from collections.abc import Callable, Sequence
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from ml_core_helpers import COMMON, WORDS, make_rows, rewrite_manifest, write_csv
+from ml_core_helpers import COMMON, WORDS, make_rows, rewrite_manifest, torchrun, write_csv
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import (
     AlbertConfig,
@@ -285,6 +286,12 @@ def test_the_head_is_the_bases_own(name: str) -> None:
         found = model(ids, mask)
         scores = language_model(input_ids=ids, attention_mask=mask).logits[[0, 1], [3, 5]]
     torch.testing.assert_close(found, scores.log_softmax(-1)[:, 11:14])
+    # A copy (the teacher of a distillation) guesses with layers of its own.
+    twin = copy.deepcopy(model)
+    with torch.no_grad():
+        for each in model.parameters():
+            each.zero_()
+        torch.testing.assert_close(twin(ids, mask), found)
     # Nothing of it is new but a label's prior.
     own = sum(each.numel() for each in model.parameters())
     assert own == sum(each.numel() for each in language_model.parameters()) + 3
@@ -499,6 +506,15 @@ def test_a_run_taken_up_ends_as_an_unbroken_one(options: Options, tmp_path: Path
     assert again.digest == whole.digest
 
 
+@pytest.mark.slow
+def test_two_processes_share_it(options: Options, tmp_path: Path) -> None:
+    """Sharded, with the word embeddings that the layer which guesses words is tied to."""
+    done = torchrun(options | {"out": tmp_path / "m"}, sharding="full")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["accuracy"] > 0.8
+    assert Predictor.load(tmp_path / "m").predict(["rises gains"])[0].label == "positive"
+
+
 # What is refused
 
 
@@ -559,6 +575,10 @@ def test_labels_that_are_no_words(options: Options, tmp_path: Path) -> None:
             "prompt_prior: needs prompt_template",
         ),
         ({"head_start": "fitted"}, "head_start: fitted is for a new last layer"),
+        (
+            {"label_propagation": True, "unlabelled": Path("texts.csv")},
+            "label_propagation: fits a new last layer",
+        ),
         ({"pretrain_epochs": 1}, "pretrain_epochs: .* train a model of the task masked-language"),
         ({"task": "multi-label-classification"}, "prompt_template: is for text-classification"),
     ],

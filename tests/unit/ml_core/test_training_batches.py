@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import shutil
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from ml_core_helpers import COMMON, REPOSITORY, WORDS, make_rows, write_csv
+from ml_core_helpers import COMMON, WORDS, make_rows, torchrun, write_csv
 
 from ml_core.registry import Artifact
 from ml_core.training import ConfigError, TrainConfig, TrainingError, train
@@ -177,26 +173,6 @@ def test_balanced_labels_weigh_the_same(common: Options, tmp_path: Path) -> None
         train(TrainConfig(**even, out=tmp_path / "b")),
         tolerance=1e-6,
     )
-
-
-def torchrun(options: Options, *, sharding: str) -> subprocess.CompletedProcess[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    flags = []
-    for name, value in (options | {"sharding": sharding}).items():
-        shown = ",".join(value) if isinstance(value, tuple) else str(value)
-        flags += ["--" + name.replace("_", "-"), shown]
-    return subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2",
-         f"--master-port={port}", "-m", "ml_core", "train", *flags],
-        cwd=REPOSITORY,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=False,
-    )  # fmt: skip
 
 
 @pytest.mark.slow
