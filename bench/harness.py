@@ -108,6 +108,7 @@ def run_section(
             rows = section.measure(configuration, progress)
         except Exception as error:  # reported at the end, and by the exit status
             result.errors.append(f"{configuration}: {type(error).__name__}: {error}")
+            progress(f"not measured: {result.errors[-1]}")
             continue
         result.measured += 1
         rows = [{**row, "measured_at": now()} for row in rows]

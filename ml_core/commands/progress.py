@@ -77,7 +77,8 @@ def _open_progress(target: str) -> TextIO:
     descriptor = target.removeprefix("fd:")
     try:
         if target.startswith("fd:"):
-            return os.fdopen(int(descriptor), "w", encoding="utf-8")
+            # A copy: the descriptor may be stdout, which the result is written to after the last progress.
+            return os.fdopen(os.dup(int(descriptor)), "w", encoding="utf-8")
         return Path(target).open("w", encoding="utf-8")
     except (OSError, ValueError) as error:
         raise ConfigError(f"--progress-file {target}: {error}") from None

@@ -58,6 +58,17 @@ def test_train_evaluate_predict(
         assert row["label"] == max(row["probabilities"], key=row["probabilities"].get)
 
 
+def test_progress_and_result_share_stdout(train_flags: list[object], tmp_path: Path) -> None:
+    done = run_cli(
+        "train", *train_flags, "--out", tmp_path / "model", "--epochs", 0,
+        "--progress", "jsonl", "--progress-file", "fd:1",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    *progress, result = [json.loads(line) for line in done.stdout.splitlines()]
+    assert progress[-1]["phase"] == "save"
+    assert result["artifact"] == str(tmp_path / "model")
+
+
 def test_bad_input_is_one_line_and_exit_code_2(
     artifact: Artifact, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
