@@ -95,6 +95,7 @@ def build_pairs_report(
         spearman=float(pairs.pearson_of_sums(ranks.sum(0))),
         pearson=pairs.pearson(given, true),
         worst_errors=_worst_errors(given, true, texts, lines),
+        answers=None,  # a pair's score is right only among the others
         **binary,
     )
 

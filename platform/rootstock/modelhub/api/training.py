@@ -12,9 +12,10 @@ from rest_framework.response import Response
 
 from rootstock.common.api import PAGE_PARAMETERS, page_of, paginate, respond, valid
 from rootstock.jobs.api.views import JobOutput
-from rootstock.modelhub import comparing, selectors, services
+from rootstock.modelhub import comparing, differing, selectors, services
 from rootstock.modelhub.api import training_serializers as serializers
 from rootstock.modelhub.api.datasets import ModelsView, found
+from rootstock.modelhub.errors import Conflict
 from rootstock.modelhub.models import Comparison, TrainingFile, TrainingRun
 from rootstock.modelhub.reporting import tensorboard_zip
 from rootstock.modelhub.selecting import selection_start
@@ -207,6 +208,45 @@ class Compare(ModelsView):
         query = valid(serializers.CompareQuery(data={"item": request.query_params.getlist("item")}))
         items = comparing.items_of(query["item"])
         return Response(comparing.side_by_side(items))
+
+
+class CompareRows(ModelsView):
+    """Where two versions differ, row by row."""
+
+    http_method_names = ["get"]
+
+    @extend_schema(
+        operation_id="compare_rows",
+        parameters=[serializers.CompareRowsQuery],
+        responses=serializers.CompareRowsOutput,
+    )
+    def get(self, request: OrganisationRequest) -> Response:
+        """List the rows that two versions answer differently, the surest mistakes first; 409 when no answers of both
+        to the same rows are kept."""
+        query = valid(serializers.CompareRowsQuery(data=request.query_params.dict()))
+        versions = [
+            found(selectors.version_list().filter(pk=query[name]).first())
+            for name in ("first", "second")
+        ]
+        snapshot = None
+        if query["snapshot"] is not None:
+            snapshot = found(selectors.snapshot_list().filter(pk=query["snapshot"]).first())
+        try:
+            pair = differing.sheet_pair(
+                versions[0], versions[1], snapshot=snapshot, split=query["split"]
+            )
+            rows = differing.Differing(*pair, only=query["only"])
+        except differing.NotComparable as problem:
+            raise Conflict("no-answers", str(problem)) from problem
+        begin = query["offset"]
+        shown = {
+            "snapshot": pair[0].snapshot_id,
+            "split": pair[0].split,
+            "rows": rows.rows,
+            "count": len(rows),
+            "results": rows[begin : begin + query["limit"]],
+        }
+        return Response(serializers.CompareRowsOutput(shown).data)
 
 
 class ComparisonList(ModelsView):

@@ -288,6 +288,52 @@ class CompareOutput(serializers.Serializer[Any]):
     differences = serializers.ListField(child=serializers.DictField())
 
 
+class CompareRowsQuery(serializers.Serializer[Any]):
+    """Whose answers are compared, on which rows, and which of these."""
+
+    first = serializers.UUIDField(help_text="A version.")
+    second = serializers.UUIDField(help_text="Another version.")
+    snapshot = serializers.UUIDField(
+        required=False,
+        default=None,
+        help_text="By default one that both have answered, the first one's own if it can be.",
+    )
+    split = serializers.ChoiceField(
+        Split.values, required=False, default=None, help_text="By default the part that says most."
+    )
+    only = serializers.ChoiceField(
+        ["first", "second"],
+        required=False,
+        default="",
+        help_text="Rows that only this version answers rightly (better, where answers are scored by degrees).",
+    )
+    offset = serializers.IntegerField(min_value=0, required=False, default=0)
+    limit = serializers.IntegerField(min_value=1, max_value=200, required=False, default=50)
+
+
+class DifferingRowOutput(serializers.Serializer[Any]):
+    """A row that two versions answer differently."""
+
+    line = serializers.IntegerField(help_text="In the file of the snapshot's part, from 1.")
+    text = serializers.CharField()
+    truth = serializers.CharField()
+    first = serializers.CharField()
+    second = serializers.CharField()
+    first_confidence = serializers.FloatField(allow_null=True)
+    second_confidence = serializers.FloatField(allow_null=True)
+    better = serializers.ChoiceField(["", "first", "second"])
+
+
+class CompareRowsOutput(serializers.Serializer[Any]):
+    """How many of the rows two versions answer differently, and these."""
+
+    snapshot = serializers.UUIDField()
+    split = serializers.ChoiceField(Split.values)
+    rows = serializers.IntegerField(help_text="That both have answered.")
+    count = serializers.IntegerField(help_text="That are listed, page by page.")
+    results = DifferingRowOutput(many=True)
+
+
 class ComparisonInput(serializers.Serializer[Any]):
     """Two versions of one task, and on which rows; by default those of the first one's snapshot that say most."""
 

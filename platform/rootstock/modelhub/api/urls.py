@@ -39,6 +39,7 @@ urlpatterns = [
     path("training-files", training.TrainingFileList.as_view()),
     path("training-files/<uuid:training_file_id>", training.TrainingFileView.as_view()),
     path("compare", training.Compare.as_view()),
+    path("compare/rows", training.CompareRows.as_view()),
     path("comparisons", training.ComparisonList.as_view()),
     path("runs", training.RunList.as_view()),
     path("runs/<uuid:run_id>", training.RunView.as_view()),

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from ml_core.registry import Artifact, ArtifactError
 from rootstock.common.problems import Problem
-from rootstock.modelhub import comparing, selectors, services
+from rootstock.modelhub import comparing, differing, selectors, services
 from rootstock.modelhub.models import (
     Dataset,
     ModelVersion,
@@ -42,6 +42,8 @@ from rootstock.tenancy.permissions import Permission
 from rootstock.tenancy.requests import PageRequest
 
 PAGE = 50
+# Of the rows on which two versions differ.
+ROWS = 25
 
 
 def _run_or_404(run_id: uuid.UUID) -> TrainingRun:
@@ -155,12 +157,43 @@ def compare(request: PageRequest) -> HttpResponse:
     context = {
         "items": items,
         "found": found,
+        "differing": _differing(request, items),
         "pairs": [pair for pair in comparing.open_pairs(items) if pair[0].task in PAIRED_TASKS],
         "data": {"curves": found["curves"]},
         "address": request.get_full_path(),
         "may_write": Permission.MODELS_WRITE in request.granted,
     }
     return render(request, "modelhub/compare.html", context)
+
+
+def _differing(request: PageRequest, items: list[comparing.Item]) -> dict[str, Any] | None:
+    """The rows that two of the versions answer differently: those of the pair that the address names, or the first."""
+    pairs = differing.sheet_pairs([item.version for item in items if item.version is not None])
+    if not pairs:
+        return None
+    keys = [f"{first.version_id}:{second.version_id}" for first, second in pairs]
+    wanted = request.GET.get("pair", "")
+    place = keys.index(wanted) if wanted in keys else 0
+    given = request.GET.get("only", "")
+    only: differing.Only = next(
+        (each for each in differing.ONLY if each == given), differing.ONLY[0]
+    )
+    context: dict[str, Any] = {
+        "first": pairs[place][0],
+        "second": pairs[place][1],
+        "only": only,
+        "pair": keys[place],
+        "pairs": [
+            (key, f"{second.version.label} − {first.version.label}")
+            for key, (first, second) in zip(keys, pairs, strict=True)
+        ],
+    }
+    try:
+        rows = differing.Differing(*pairs[place], only=only)
+    except differing.NotComparable as problem:
+        return context | {"problem": str(problem)}
+    page = Paginator(rows, ROWS).get_page(request.GET.get("page"))
+    return context | {"page": page, "all": rows.rows}
 
 
 @requires(Permission.MODELS_WRITE)

@@ -20,6 +20,7 @@ from rootstock.common.problems import Problem
 from rootstock.jobs.selectors import job_summary
 from rootstock.modelhub import gate, selectors, services
 from rootstock.modelhub.card import card_html
+from rootstock.modelhub.differing import sheet_pairs
 from rootstock.modelhub.errors import PromotionRefused
 from rootstock.modelhub.forms import DeployForm, RollbackForm, show_problem
 from rootstock.modelhub.gate_forms import ShadowForm
@@ -117,6 +118,16 @@ def version_deploy(request: PageRequest, version_id: uuid.UUID) -> HttpResponse:
     return _version_page(request, current, form, name=name, refused=verdicts, status=422)
 
 
+def _answered_alike(
+    current: ModelVersion, name: str, deployments: Sequence[Deployment]
+) -> ModelVersion | None:
+    """The deployed version, when its answers to the same rows are kept as well."""
+    slot = next((each for each in deployments if each.name == name), None)
+    if slot is None or slot.version_id == current.pk:
+        return None
+    return slot.version if sheet_pairs([slot.version, current]) else None
+
+
 def _version_page(
     request: PageRequest,
     current: ModelVersion,
@@ -144,6 +155,7 @@ def _version_page(
         "evaluations": selectors.evaluation_list(current)[:20],
         "form": form,
         "gate_name": name,
+        "gate_against": _answered_alike(current, name, deployments),
         "gate_report": newest,
         "gate_holds": holds is not None or name in serving,
         "gate_job": job,
