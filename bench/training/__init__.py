@@ -13,7 +13,8 @@ from typing import Any
 
 from bench.harness import Column, Progress, Row, Section
 from bench.training import measures
-from bench.training.recipes import EFFICIENT, ON, ON_UNLABELLED
+from bench.training.measures import CHOICES, SEARCH
+from bench.training.recipes import EFFICIENT, ON, ON_UNLABELLED, ON_VALIDATED
 from rootstock.launch.bootstrap import ROOT
 
 _SEEDS = 3
@@ -52,9 +53,10 @@ def configurations() -> list[dict[str, Any]]:
     found += [{"line": "continual", "way": way} for way in ("joint", "naive", "replay")]
     found += [
         {"line": "method", "method": method, "seed": seed}
-        for method in ("plain", *ON, *ON_UNLABELLED)
+        for method in ("plain", *ON, *ON_UNLABELLED, *ON_VALIDATED, *CHOICES, SEARCH)
         for seed in range(_SEEDS)
     ]
+    found.append({"line": "prompt", "seeds": _SEEDS})
     found += [{"line": "time", "peer": peer} for peer in ("rootstock", "trainer", "setfit")]
     return found
 

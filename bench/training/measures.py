@@ -10,10 +10,17 @@ from typing import Any
 
 from bench import crosswoz
 from bench.harness import Progress, Row
-from bench.training import data, peers, recipes
+from bench.training import data, more_methods, peers, recipes
 from bench.training.runs import Outcome, run, train, train_and_test
 
 Configuration = dict[str, Any]
+
+# Of the rows that are labelled next: the name of the line and the strategy.
+CHOICES = {
+    "5 rows a label, the rest chosen (BADGE)": "badge",
+    "5 rows a label, the rest by chance": "random",
+}
+SEARCH = "search of options"
 
 
 def few_shot(configuration: Configuration, progress: Progress) -> list[Row]:
@@ -228,6 +235,16 @@ def continual(configuration: Configuration, progress: Progress) -> list[Row]:
 def method(configuration: Configuration, progress: Progress) -> list[Row]:
     """One method of the list, on top of the plain recipe, at 10-shot BANKING77."""
     name, seed = configuration["method"], configuration["seed"]
+    title = "BANKING77, 10 rows a label"
+    if name in recipes.ON_VALIDATED:
+        changed = {**recipes.PLAIN, **recipes.ON_VALIDATED[name], "seed": seed}
+        return [_row(title, name, more_methods.with_validation(changed, seed, progress))]
+    if name in CHOICES:
+        return [_row(title, name, more_methods.chosen_rows(CHOICES[name], seed, progress))]
+    if name == SEARCH:
+        accuracy, found = more_methods.search(seed, progress)
+        progress(f"found {found}")
+        return [{"data": title, "what": name, "figure": "accuracy", "value": accuracy}]
     split = data.banking77(shots=10, seed=seed)
     options = {**recipes.PLAIN, **recipes.ON.get(name, {}), "seed": seed}
     with tempfile.TemporaryDirectory(prefix="rootstock-bench-") as folder:
@@ -240,7 +257,21 @@ def method(configuration: Configuration, progress: Progress) -> list[Row]:
             split = data.Split(split.train, held_out, split.test)
             options |= {**recipes.ON_UNLABELLED[name], "unlabelled": str(path)}
         outcome = train_and_test(options, split, progress)
-    return [_row("BANKING77, 10 rows a label", name, outcome)]
+    return [_row(title, name, outcome)]
+
+
+def prompt(configuration: Configuration, progress: Progress) -> list[Row]:
+    """A prompt for a masked language model beside the plain recipe."""
+    return [
+        {
+            "data": "PhraseBank, 10 rows a label",
+            "what": what,
+            "figure": "accuracy",
+            "value": value,
+        }
+        for what, values in more_methods.prompts(configuration["seeds"], progress).items()
+        for value in values
+    ]
 
 
 def time_to_accuracy(configuration: Configuration, progress: Progress) -> list[Row]:
@@ -295,6 +326,7 @@ LINES: dict[str, Callable[[Configuration, Progress], list[Row]]] = {
     "images": images,
     "method": method,
     "phrasebank": phrasebank,
+    "prompt": prompt,
     "time": time_to_accuracy,
     "topics": topics,
 }

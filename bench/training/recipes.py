@@ -111,3 +111,49 @@ ON_UNLABELLED: dict[str, Options] = {
     "label propagation": {"label_propagation": True},
     "pseudo-labels": {"pseudo_labels": True, "pseudo_label_precision": 0.9},
 }
+# These choose by 770 further rows that are not learned from.
+ON_VALIDATED: dict[str, Options] = {
+    "early stopping": {"epochs": 20, "keep": "best", "early_stopping_patience": 2},
+    "rules": {"rules": True},
+}
+# What somebody at the bank would write down in ten minutes.
+RULES: list[Options] = [
+    {"label": label, "phrases": phrases}
+    for label, phrases in {
+        "apple_pay_or_google_pay": ["apple pay", "google pay"],
+        "pin_blocked": ["pin is blocked", "pin blocked", "blocked my pin", "unblock my pin"],
+        "change_pin": ["change my pin", "change pin"],
+        "passcode_forgotten": ["passcode"],
+        "contactless_not_working": ["contactless"],
+        "age_limit": ["how old", "age limit", "minimum age"],
+        "terminate_account": ["close my account", "delete my account"],
+        "edit_personal_details": ["change my address", "new address", "change my name"],
+        "visa_or_mastercard": ["visa or mastercard"],
+        "verify_source_of_funds": ["source of funds", "source of my funds"],
+        "lost_or_stolen_phone": ["lost my phone", "stolen phone", "phone was stolen"],
+        "lost_or_stolen_card": ["lost my card", "stolen card", "card was stolen"],
+        "card_swallowed": ["swallowed", "ate my card", "kept my card"],
+        "top_up_by_cash_or_cheque": ["top up with cash", "top up by cheque"],
+    }.items()
+]
+SEARCH_TRIALS = 5
+SEARCH_SPACE: Options = {
+    "learning_rate": {"low": 5e-5, "high": 5e-4, "log": True},
+    "head_start": ["random", "fitted"],
+    "label_rows": [True, False],
+}
+PROMPT_BASE: Options = {"task": "masked-language-model", "epochs": 3, "max_length": 96}
+PROMPT_WORDS = {
+    "positive": ["good", "up"],
+    "negative": ["bad", "down"],
+    "neutral": ["neutral", "same"],
+}
+PROMPTS: dict[str, Options] = {
+    "plain": {"epochs": 20},
+    "prompt": {"epochs": 20, "prompt_template": "{text} This is {mask}."},
+    "prompt, no rows (zero-shot)": {
+        "epochs": 0,
+        "prompt_template": "{text} This is {mask}.",
+        "prompt_prior": "texts",
+    },
+}
