@@ -29,6 +29,11 @@ def read_text_rows(path: Path, column: str = "text") -> list[Row]:
     return list(read_rows(path, "masked-language-model", columns=columns))
 
 
+def unlabelled_texts(path: Path, column: str) -> list[str]:
+    """The texts of a file without labels, each once, in its order. Raises DataError."""
+    return list(dict.fromkeys(str(row.content["text"]) for row in read_text_rows(path, column)))
+
+
 def _read(config: TrainConfig, read: Callable[[Path], list[Row]]) -> TaskData:
     rows = read(config.train)
     if config.validation is not None:

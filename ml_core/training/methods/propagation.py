@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from scipy.special import softmax
 
-from ml_core.data.examples import read_examples
 from ml_core.label_propagation import propagate_labels
+from ml_core.tasks.reading_texts import unlabelled_texts
 from ml_core.training.config import ConfigError, TrainConfig
 from ml_core.training.methods.base import Method, Run
 from ml_core.training.methods.head_start import fit_head, fit_logistic_regression, pooled_states
@@ -69,12 +69,10 @@ class LabelPropagation(Method):
     def _texts(self, run: Run) -> list[str]:
         """Those of ``unlabelled`` that neither the training nor the validation part has."""
         assert self.config.unlabelled is not None  # noqa: S101  # `wanted` saw to it
-        rows = read_examples(
-            self.config.unlabelled, text=self.config.text_column, require_label=False
-        )
         known = {row.text for row in run.task.data.train}
         known |= {row.text for row in run.task.data.validation}
-        return [text for text in dict.fromkeys(row.text for row in rows) if text not in known]
+        found = unlabelled_texts(self.config.unlabelled, self.config.text_column)
+        return [text for text in found if text not in known]
 
     def _surest(self, shares: np.ndarray) -> Any:
         """The places of the wanted part of the rows: those whose first label is furthest from the second."""

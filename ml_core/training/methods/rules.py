@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from ml_core.data.examples import Example, read_examples
+from ml_core.data.examples import Example
 from ml_core.knowledge import LabelModel, RuleGuide, read_knowledge
 from ml_core.registry.artifact import RULES
+from ml_core.tasks.reading_texts import unlabelled_texts
 from ml_core.training.config import TrainConfig
 from ml_core.training.methods.base import Method, Run
 
@@ -32,13 +33,8 @@ class RuleGuided(Method):
         if self.config.unlabelled is None or self.config.pseudo_labels:
             return
         known = {row.text for row in data.train}
-        texts = [
-            row.text
-            for row in read_examples(
-                self.config.unlabelled, text=self.config.text_column, require_label=False
-            )
-            if row.text not in known
-        ]
+        found = unlabelled_texts(self.config.unlabelled, self.config.text_column)
+        texts = [text for text in found if text not in known]
         place = {label: index for index, label in enumerate(data.labels)}
         truth = np.array([place[row.label] for row in data.train])
         voted = LabelModel(self._rules, data.labels, [row.text for row in data.train], truth).label(

@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from scipy.special import softmax
 
-from ml_core.data.examples import Example, read_examples
+from ml_core.data.examples import Example
 from ml_core.pseudo_labels import PoorCalibration, pseudo_labels
+from ml_core.tasks.reading_texts import unlabelled_texts
 from ml_core.training.config import ConfigError, TrainConfig
 from ml_core.training.methods.base import Method, Run
 from ml_core.training.progress import TrainingError
@@ -32,11 +33,9 @@ class SelfTraining(Method):
     def prepare_rows(self, run: Run) -> None:
         if self.config.unlabelled is None:
             return
-        rows = read_examples(
-            self.config.unlabelled, text=self.config.text_column, require_label=False
-        )
         known = {row.text for row in run.task.data.train}
-        texts = [text for text in dict.fromkeys(row.text for row in rows) if text not in known]
+        found = unlabelled_texts(self.config.unlabelled, self.config.text_column)
+        texts = [text for text in found if text not in known]
         chosen = self._label(run, texts)
         labels = run.task.data.labels
         taken = [

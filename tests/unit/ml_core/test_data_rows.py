@@ -304,3 +304,17 @@ def test_reading_is_a_stream(tmp_path: Path) -> None:
     count, grown, torch = answer.stdout.split()
     assert (int(count), torch) == (299_999, "False")
     assert int(grown) < 5_000  # kilobytes
+
+
+@pytest.mark.parametrize("name", ["texts.txt", "texts.csv", "texts.jsonl"])
+def test_texts_without_labels_are_read_from_every_kind_of_file(tmp_path: Path, name: str) -> None:
+    from ml_core.tasks.reading_texts import unlabelled_texts
+
+    forms = {
+        ".txt": "rises\nfalls\nrises\n",
+        ".csv": "body,label\nrises,\nfalls,up\nrises,\n",
+        ".jsonl": '{"body": "rises"}\n{"body": "falls"}\n{"body": "rises"}\n',
+    }
+    path = tmp_path / name
+    path.write_text(forms[path.suffix], encoding="utf-8")
+    assert unlabelled_texts(path, "body") == ["rises", "falls"]
