@@ -40,9 +40,7 @@ def build_optimiser(
         decay = config.weight_decay if parameter.ndim >= 2 else 0.0
         group = groups.setdefault((rate, decay), {"params": [], "lr": rate, "weight_decay": decay})
         group["params"].append(parameter)
-    # Fused steps read each weight once: on 2 cores a step over 22 million weights takes 18 ms instead of 90.
     if config.optimiser == "sgd":
-        return torch.optim.SGD(
-            list(groups.values()), lr=learning_rate, momentum=0.9, nesterov=True, fused=True
-        )
+        return torch.optim.SGD(list(groups.values()), lr=learning_rate, momentum=0.9, nesterov=True)
+    # A fused step reads each weight once: on 2 cores that of 22 million weights takes 18 ms instead of 90.
     return torch.optim.AdamW(list(groups.values()), lr=learning_rate, fused=True)
