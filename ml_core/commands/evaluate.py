@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ml_core.commands.console import add_markdown, print_report
-from ml_core.commands.rows import FLAT_TEXTS, add_data
+from ml_core.commands.rows import FLAT_TEXTS, add_artifact_and_data
 from ml_core.evaluation.reports.common import json_value
 from ml_core.registry import Artifact
 from ml_core.tasks import evaluate_artifact
@@ -18,8 +18,7 @@ def add(commands: Any) -> None:
     """Add the parser of ``evaluate``."""
     command = commands.add_parser("evaluate", help="score an artefact on labelled texts")
     command.set_defaults(run=run)
-    command.add_argument("artifact", type=Path, metavar="DIR", help="the artefact's directory")
-    add_data(command)
+    add_artifact_and_data(command)
     command.add_argument("--label-column", default="label", help="column of the label")
     command.add_argument(
         "--out-of-scope",

@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from ml_core.commands.console import print_json
-from ml_core.commands.rows import add_data, unanswered_columns
+from ml_core.commands.rows import add_artifact_and_data, unanswered_columns
 from ml_core.data.rows import read_rows
 from ml_core.evaluation.reports.common import json_value
 from ml_core.registry import Artifact
@@ -25,8 +24,7 @@ def add(commands: Any) -> None:
         "predict", help="apply an artefact to the rows of a file; one JSON object a line on stdout"
     )
     command.set_defaults(run=run)
-    command.add_argument("artifact", type=Path, metavar="DIR", help="the artefact's directory")
-    add_data(command)
+    add_artifact_and_data(command)
 
 
 def run(options: argparse.Namespace) -> int:

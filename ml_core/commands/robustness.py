@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ml_core.commands.console import add_markdown, print_report
-from ml_core.commands.rows import add_data
+from ml_core.commands.rows import add_artifact_and_data
 from ml_core.data import read_examples
 from ml_core.evaluation import read_paraphrases, robustness_report
 from ml_core.evaluation.scoring import check_labels
@@ -22,8 +22,7 @@ def add(commands: Any) -> None:
         "robustness", help="score a classifier on texts with typos and other small changes"
     )
     command.set_defaults(run=run)
-    command.add_argument("artifact", type=Path, metavar="DIR", help="the artefact's directory")
-    add_data(command)
+    add_artifact_and_data(command)
     command.add_argument("--label-column", default="label", help="column of the label")
     command.add_argument(
         "--paraphrases",

@@ -10,8 +10,9 @@ from ml_core.data.rows import FIELDS
 FLAT_TEXTS = {"text-classification", "multi-label-classification"}
 
 
-def add_data(command: argparse.ArgumentParser) -> None:
-    """Add the file of rows, its column of texts, and the device."""
+def add_artifact_and_data(command: argparse.ArgumentParser) -> None:
+    """Add the artefact, the file of rows, its column of texts, and the device."""
+    command.add_argument("artifact", type=Path, metavar="DIR", help="the artefact's directory")
     command.add_argument(
         "--data", type=Path, required=True, metavar="FILE", help=".csv, .jsonl or .parquet"
     )

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from ml_core.commands.console import positive, print_json
-from ml_core.commands.rows import add_data, unanswered_columns
+from ml_core.commands.rows import add_artifact_and_data, unanswered_columns
 from ml_core.data.rows import read_rows
 from ml_core.models import Predictor
 from ml_core.registry import Artifact
@@ -19,8 +18,7 @@ def add(commands: Any) -> None:
         "select", help="choose the unlabelled texts whose label would teach the model most"
     )
     command.set_defaults(run=run)
-    command.add_argument("artifact", type=Path, metavar="DIR", help="the artefact's directory")
-    add_data(command)
+    add_artifact_and_data(command)
     command.add_argument("--count", type=positive, default=50, metavar="N", help="rows to choose")
     command.add_argument(
         "--strategy",

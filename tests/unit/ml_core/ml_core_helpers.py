@@ -42,17 +42,24 @@ def write_csv(path: Path, rows: list[tuple[str, str]]) -> Path:
     return path
 
 
-def run_cli(*arguments: object, **keywords) -> subprocess.CompletedProcess[str]:
+def run_python(
+    *arguments: object, timeout: float = 280, **keywords: Any
+) -> subprocess.CompletedProcess[str]:
+    """A Python process in the repository, with one thread and without the hub."""
     return subprocess.run(
-        [sys.executable, "-m", "ml_core", *map(str, arguments)],
+        [sys.executable, *map(str, arguments)],
         cwd=REPOSITORY,
         env=os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=timeout,
         check=False,
         **keywords,
     )
+
+
+def run_cli(*arguments: object, **keywords: Any) -> subprocess.CompletedProcess[str]:
+    return run_python("-m", "ml_core", *arguments, timeout=120, **keywords)
 
 
 def torchrun(options: dict[str, Any], *, sharding: str) -> subprocess.CompletedProcess[str]:
@@ -64,15 +71,9 @@ def torchrun(options: dict[str, Any], *, sharding: str) -> subprocess.CompletedP
     for name, value in (options | {"sharding": sharding}).items():
         shown = ",".join(value) if isinstance(value, tuple) else str(value)
         flags += ["--" + name.replace("_", "-"), shown]
-    return subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2",
-         f"--master-port={port}", "-m", "ml_core", "train", *flags],
-        cwd=REPOSITORY,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=False,
+    return run_python(
+        "-m", "torch.distributed.run", "--nproc-per-node=2", f"--master-port={port}",
+        "-m", "ml_core", "train", *flags,
     )  # fmt: skip
 
 

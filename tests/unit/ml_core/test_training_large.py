@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from ml_core_helpers import COMMON, REPOSITORY, WORDS
+from ml_core_helpers import COMMON, WORDS, run_python
 
 ROWS = 1_000_000
 # torch and transformers hold about 0.6 GB before the first row.
@@ -41,15 +38,7 @@ def test_a_million_rows_fit_into_bounded_memory(tiny_base: Path, tmp_path: Path)
         "train": str(path), "out": str(tmp_path / "m"), "base": str(tiny_base), "epochs": 0,
         "max_length": 16, "validation_fraction": 0.001, "languages": "en", "device": "cpu",
     }  # fmt: skip
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, json.dumps(options)],
-        cwd=REPOSITORY,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=False,
-    )
+    done = run_python("-c", PROGRAM, json.dumps(options))
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     print(found)

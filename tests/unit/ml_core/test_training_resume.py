@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ml_core_helpers import REPOSITORY
+from ml_core_helpers import REPOSITORY, run_python
 
 from ml_core.registry import Artifact
 from ml_core.training import ConfigError, Progress, TrainConfig, TrainingError, train
@@ -386,18 +386,10 @@ sys.exit(main(sys.argv[1:]))
 
 def test_a_file_that_cannot_be_written_is_one_line(calm: Options, tmp_path: Path) -> None:
     """The operating system itself refuses: files of more than 40 kB cannot be written."""
-    done = subprocess.run(
-        [
-            sys.executable, "-c", LIMITED, "train", "--train", calm["train"], "--base", calm["base"],
-            "--max-length", "64", "--device", "cpu", "--epochs", "1", "--out", tmp_path / "m",
-            "--checkpoints", tmp_path / "c", "--checkpoint-minutes", "0",
-        ],
-        cwd=REPOSITORY,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
+    done = run_python(
+        "-c", LIMITED, "train", "--train", calm["train"], "--base", calm["base"],
+        "--max-length", "64", "--device", "cpu", "--epochs", "1", "--out", tmp_path / "m",
+        "--checkpoints", tmp_path / "c", "--checkpoint-minutes", "0",
     )  # fmt: skip
     assert done.returncode == 2, done.stderr
     assert "error: " in done.stderr.splitlines()[-1]
