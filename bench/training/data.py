@@ -60,6 +60,12 @@ def write(split: Split, directory: Path) -> None:
             (directory / f"{part}.jsonl").write_text(text, encoding="utf-8")
 
 
+def write_texts(rows: Sequence[Row], path: Path) -> None:
+    """A file of the rows' texts without their labels."""
+    text = "".join(json.dumps({"text": row["text"]}, ensure_ascii=False) + "\n" for row in rows)
+    path.write_text(text, encoding="utf-8")
+
+
 def banking77(*, shots: int = 0, seed: int = 0, validation: float = 0.0) -> Split:
     """The official split; with ``shots`` so many training rows of each label. The validation part is taken from the
     training rows (without ``validation`` a hundred rows stand in for it that are trained on as well: nothing is then
@@ -76,6 +82,13 @@ def banking77(*, shots: int = 0, seed: int = 0, validation: float = 0.0) -> Spli
         train = few(train, shots, seed)
     train, held_out = hold_out(train, validation, seed)
     return Split(train, held_out, parts["test"])
+
+
+def banking77_others(split: Split) -> list[Row]:
+    """The rows of the official training part that ``split`` does not train on, each text once."""
+    used = {row["text"] for row in split.train}
+    found = {row["text"]: row for row in banking77().train if row["text"] not in used}
+    return list(found.values())
 
 
 def banking77_stages(*, stage: int) -> Split:
@@ -99,10 +112,10 @@ def clinc150() -> Split:
     return Split(rows("train"), rows("val"), rows("test"), rows("oos_test"))
 
 
-def clinc150_outside() -> list[str]:
+def clinc150_outside() -> list[Row]:
     """The 200 out-of-scope queries of the training and validation parts."""
     parts = _clinc150()
-    return [text for part in ("oos_train", "oos_val") for text, _ in parts[part]]
+    return [{"text": text} for part in ("oos_train", "oos_val") for text, _ in parts[part]]
 
 
 def _clinc150() -> dict[str, list[list[str]]]:

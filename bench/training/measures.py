@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from bench import crosswoz
 from bench.harness import Progress, Row
 from bench.training import data, more_methods, peers, recipes
-from bench.training.runs import Outcome, run, train, train_and_test
+from bench.training.runs import Outcome, evaluate, train, train_and_test
 
 Configuration = dict[str, Any]
 
@@ -32,7 +32,7 @@ def few_shot(configuration: Configuration, progress: Progress) -> list[Row]:
         options = dict(recipes.BANKING_FEW)
         if configuration["texts"]:
             path = Path(folder) / "unlabelled.jsonl"
-            _write_texts(_other_texts(split), path)
+            data.write_texts(data.banking77_others(split), path)
             options |= {"label_propagation": True, "unlabelled": str(path)}
         outcome = train_and_test(options, split, progress)
     aim, published = {10: ("≥ .88", "CPFT .872"), 5: ("≥ .83", "FastFit .824, CPFT .809")}[shots]
@@ -54,17 +54,15 @@ def clinc(configuration: Configuration, progress: Progress) -> list[Row]:
         data.write(split, directory)
         # CLINC's own training and validation queries that fit no intent choose the threshold.
         known = directory / "known-outside.jsonl"
-        _write_texts(data.clinc150_outside(), known)
+        data.write_texts(data.clinc150_outside(), known)
         options = {**recipes.CLINC, "out_of_scope": str(known), "in_scope_accuracy": 0.95}
         artifact, _, seconds, peak = train(options, directory, progress)
-        report = json.loads(
-            run(
-                [
-                    "evaluate", str(artifact), "--data", str(directory / "test.jsonl"),
-                    "--out-of-scope", str(directory / "outside.jsonl"),
-                ]
-            ).splitlines()[-1]
-        )  # fmt: skip
+        report = evaluate(
+            artifact,
+            directory / "test.jsonl",
+            "--out-of-scope",
+            str(directory / "outside.jsonl"),
+        )
     outside = report["out_of_scope"]
     cost = {"seconds": seconds, "peak_mb": peak}
     rows = [
@@ -132,8 +130,7 @@ def images(configuration: Configuration, progress: Progress) -> list[Row]:
             "validation": None,
         }
         artifact, _, seconds, peak = train(options, directory, progress)
-        printed = run(["evaluate", str(artifact), "--data", str(directory / "test")])
-    report = json.loads(printed.splitlines()[-1])
+        report = evaluate(artifact, directory / "test")
     return [
         {
             "data": "CIFAR-10 (20,000)",
@@ -212,10 +209,7 @@ def continual(configuration: Configuration, progress: Progress) -> list[Row]:
                 previous["replay"] = str(replay)
             values = {**recipes.CONTINUAL, **(options if stage else {}), **previous}
             artifact, _, seconds, peak = train(values, directory, progress, name=f"stage-{stage}")
-            test = directory / "test.jsonl"
-            report = json.loads(
-                run(["evaluate", str(artifact), "--data", str(test)]).splitlines()[-1]
-            )
+            report = evaluate(artifact, directory / "test.jsonl")
             rows.append(
                 {
                     "data": name,
@@ -250,11 +244,9 @@ def method(configuration: Configuration, progress: Progress) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="rootstock-bench-") as folder:
         if name in recipes.ON_UNLABELLED:
             path = Path(folder) / "unlabelled.jsonl"
-            texts = _other_texts(split)
-            _write_texts(texts, path)
-            kept = set(texts)
-            held_out = [row for row in data.banking77().train if row["text"] in kept][:770]
-            split = data.Split(split.train, held_out, split.test)
+            others = data.banking77_others(split)
+            data.write_texts(others, path)
+            split = data.Split(split.train, others[:770], split.test)
             options |= {**recipes.ON_UNLABELLED[name], "unlabelled": str(path)}
         outcome = train_and_test(options, split, progress)
     return [_row(title, name, outcome)]
@@ -282,16 +274,6 @@ def time_to_accuracy(configuration: Configuration, progress: Progress) -> list[R
         {**base, "figure": "seconds to .935", "value": seconds, "aim": "≥ 2x faster"},
         {**base, "figure": "best accuracy within the hour", "value": best},
     ]
-
-
-def _other_texts(split: data.Split) -> list[str]:
-    """The texts of BANKING77's training part that ``split`` does not train on."""
-    used = {row["text"] for row in split.train}
-    return [row["text"] for row in data.banking77().train if row["text"] not in used]
-
-
-def _write_texts(texts: Sequence[str], path: Path) -> None:
-    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf-8")
 
 
 def _row(

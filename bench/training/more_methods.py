@@ -12,7 +12,7 @@ import yaml
 
 from bench.harness import Progress
 from bench.training import data, recipes
-from bench.training.runs import Outcome, run, train, train_and_test
+from bench.training.runs import Outcome, evaluate, run, train, train_and_test
 
 _SHOTS = 10
 
@@ -31,14 +31,14 @@ def with_validation(options: dict[str, Any], seed: int, progress: Progress) -> O
 def chosen_rows(strategy: str, seed: int, progress: Progress) -> Outcome:
     """Five rows of each label, and as many that ``python -m ml_core select`` chooses with a model of the first."""
     first = data.banking77(shots=_SHOTS // 2, seed=seed)
-    pool = _others(first)
+    pool = data.banking77_others(first)
     options = {**recipes.PLAIN, "seed": seed}
     with tempfile.TemporaryDirectory(prefix="rootstock-bench-") as folder:
         directory = Path(folder)
         data.write(first, directory)
         artifact, *_ = train(options, directory, progress)
         texts = directory / "pool.jsonl"
-        texts.write_text("".join(json.dumps({"text": row["text"]}) + "\n" for row in pool))
+        data.write_texts(pool, texts)
         printed = run(
             [
                 "select", str(artifact), "--data", str(texts), "--count", str(len(first.train)),
@@ -96,19 +96,12 @@ def prompts(seeds: int, progress: Progress) -> dict[str, list[float]]:
 
 
 def _accuracy(artifact: Path | str, directory: Path) -> float:
-    printed = run(["evaluate", str(artifact), "--data", str(directory / "test.jsonl")])
-    accuracy: float = json.loads(printed.splitlines()[-1])["accuracy"]
+    accuracy: float = evaluate(artifact, directory / "test.jsonl")["accuracy"]
     return accuracy
 
 
 def _split_with_validation(seed: int) -> data.Split:
     split = data.banking77(shots=_SHOTS, seed=seed)
-    others = _others(split)
+    others = data.banking77_others(split)
     random.Random(seed).shuffle(others)
     return data.Split(split.train, others[: len(split.train)], split.test)
-
-
-def _others(split: data.Split) -> list[data.Row]:
-    used = {row["text"] for row in split.train}
-    found = {row["text"]: row for row in data.banking77().train if row["text"] not in used}
-    return list(found.values())

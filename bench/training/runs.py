@@ -39,10 +39,8 @@ def train_and_test(options: dict[str, Any], split: Split, progress: Progress) ->
         directory = Path(folder)
         write(split, directory)
         artifact, curve, seconds, peak = train(options, directory, progress)
-        data = directory / "test.jsonl"
-        report = json.loads(run(["evaluate", str(artifact), "--data", str(data)]).splitlines()[-1])
         return Outcome(
-            report=report,
+            report=evaluate(artifact, directory / "test.jsonl"),
             manifest=json.loads((artifact / "manifest.json").read_text(encoding="utf-8")),
             curve=curve,
             seconds=seconds,
@@ -93,6 +91,13 @@ def train(
     if status:
         raise RuntimeError(problem.strip().splitlines()[-1] if problem.strip() else "no words")
     return directory / name, curve, time.monotonic() - started, usage.ru_maxrss / 1024
+
+
+def evaluate(artifact: Path | str, data: Path, *more: str) -> dict[str, Any]:
+    """The report that ``python -m ml_core evaluate`` prints; raises RuntimeError as `run` does."""
+    printed = run(["evaluate", str(artifact), "--data", str(data), *more])
+    report: dict[str, Any] = json.loads(printed.splitlines()[-1])
+    return report
 
 
 def run(arguments: list[str]) -> str:
