@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 
+from ml_core.models.bases import is_directory_base
 from ml_core.models.classifier import select_device
 from ml_core.models.efficient.attachment import attachment_of
 from ml_core.registry.artifact import CARD, MANIFEST, Artifact, Manifest, write_artifact
@@ -244,7 +245,7 @@ def _manifest(
     config: TrainConfig, context: Run, evaluation: Evaluation, calibration: dict[str, Any]
 ) -> Manifest:
     # A directory says nothing on another machine; its name may.
-    is_directory = config.base != "packaged" and Path(config.base).is_dir()
+    is_directory = is_directory_base(config.base)
     task, data = context.task, context.task.data
     base = task.base_name() or (Path(config.base).resolve().name if is_directory else config.base)
     parent = None

@@ -11,6 +11,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
+from ml_core.models import default_base
 from ml_core.training import training_options
 from rootstock.common.problems import Problem
 from rootstock.modelhub import selectors, services
@@ -138,6 +139,7 @@ def _page(
         "dataset": dataset,
         "names": selectors.model_names(),
         "recipe": RecipeForm(),
+        "cannot_read": dataset.language != "en" and default_base(("zh",)) == "packaged",
         "wrong_task_words": _("The recipe is for another task; only what fits was taken over."),
         **context,
     }
