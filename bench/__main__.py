@@ -43,7 +43,7 @@ def main() -> int:
     parser.add_argument(
         "--models",
         action="append",
-        type=Path,
+        type=_models,
         default=[],
         metavar="DIR",
         help="a model directory, or a folder of such, to measure as well (section base)",
@@ -51,7 +51,7 @@ def main() -> int:
     parser.add_argument("--fresh", action="store_true", help="measure again what was kept")
     options = parser.parse_args()
     if options.models:
-        named = [str(path.resolve()) for path in options.models]
+        named = map(str, options.models)
         known = os.environ.get(BASES_VARIABLE, "")
         os.environ[BASES_VARIABLE] = os.pathsep.join([*named, *filter(None, [known])])
     if options.list:
@@ -95,6 +95,13 @@ def main() -> int:
         report = {"date": now(), "machine": machine(), "sections": measured}
         options.json.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
     return 1 if failed else 0
+
+
+def _models(text: str) -> Path:
+    path = Path(text)
+    if not (any(path.glob("config.json")) or any(path.glob("*/config.json"))):
+        raise argparse.ArgumentTypeError(f"{text}: neither a model directory nor a folder of such")
+    return path.resolve()
 
 
 def progress(text: str) -> None:

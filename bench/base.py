@@ -113,7 +113,8 @@ def summarise(rows: list[Row]) -> list[Row]:
     found = []
     for each in sorted(rows, key=lambda each: order[_figure(each)]):
         aim, floor = _AIMS.get(_figure(each), (None, None))
-        found.append({**each, "aim": aim, "floor": floor})
+        ours = each["model"] not in (PACKAGED, _BM25)
+        found.append({**each, "aim": aim if ours else None, "floor": floor})
     return found
 
 
