@@ -27,8 +27,8 @@ class TaskData:
     """The rows of one run, read, checked and split. ``labels`` are in sorted order, empty for a task without.
 
     Methods that add or change rows before training (augmentation, replay, pseudo-labels) change ``train``; the hashes
-    stay those of the files. ``settings`` are JSON values that a run must share, besides options and files, to go on from
-    another's checkpoint.
+    stay those of the files. ``settings`` are JSON values that a run must share, besides options and files, to go on
+    from another's checkpoint.
     """
 
     train: list[Any]

@@ -46,12 +46,14 @@ class MaskedLanguageModel(Task):
             )
         self.encoder().config.pad_token_id = self.tokenizer.pad_token_id
         self._masking = _Masking(self.tokenizer, config.max_length, config.masking, config.seed)
+        self._tokens = 0
 
     def features(self, rows: Sequence[Any]) -> list[Feature]:
         return self._masking.features([row.content["text"] for row in rows])
 
     def sampler(self, features: Sequence[Feature], *, batch_size: int, seed: int) -> LengthBuckets:
         lengths = [feature["length"] for feature in features]
+        self._tokens = sum(lengths)
         return _EpochBuckets(self._masking, lengths, batch_size=batch_size, seed=seed)
 
     def collate(self, features: list[Feature]) -> Batch:
@@ -83,6 +85,9 @@ class MaskedLanguageModel(Task):
         return self.config.languages or readable_languages(
             self.tokenizer.backend_tokenizer, self.tokenizer.unk_token_id
         )
+
+    def describe(self) -> dict[str, Any]:
+        return {"tokens_per_epoch": self._tokens}
 
 
 class MaskedLanguageModelPredictor:

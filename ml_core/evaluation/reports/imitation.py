@@ -17,9 +17,9 @@ class ImitationReport(Report):
 
     ``teacher_cosine``: mean cosine of the student's embedding of a text and the teacher's of the text or of its
     translation. For pairs of a text and its translation also ``source_cosine``, the same for the student's own
-    embedding of the text that the teacher read, and the share of texts whose translation is the nearest of all (``there``), of
-    translations whose text is (``back``), and the mean of both (``matched``), the headline; these are NaN where there
-    are no translations, and the headline is then ``teacher_cosine``.
+    embedding of the text that the teacher read, and the share of texts whose translation is the nearest of all
+    (``there``), of translations whose text is (``back``), and the mean of both (``matched``), the headline; these are
+    NaN where there are no translations, and the headline is then ``teacher_cosine``.
     """
 
     kind: ClassVar[str] = "imitation"

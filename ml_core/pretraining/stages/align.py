@@ -10,10 +10,11 @@ from typing import Any
 from ml_core.pretraining.stages.base import StageResult, StageRun, train_task, training_figures
 from ml_core.pretraining.stages.imitation import Imitation, Weights
 from ml_core.pretraining.stages.rows import data_rows, read_parts, task_data
-from ml_core.pretraining.stages.settings import StageSettings
+from ml_core.pretraining.stages.settings import TrainingSettings
 from ml_core.pretraining.stages.sources import Source
 from ml_core.pretraining.stages.teacher import Teacher
-from ml_core.training.options import option
+from ml_core.training.options import Option
+from ml_core.training.options.base import option
 
 _DEFAULTS: dict[str, Any] = {
     "max_length": 96,
@@ -25,7 +26,7 @@ _DEFAULTS: dict[str, Any] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class AlignSettings(StageSettings):
+class AlignSettings(TrainingSettings):
     """The settings of `align`; training options may stand beside them."""
 
     pairs: tuple[Source, ...] = option("Files of translations; several have sampling weights.")
@@ -59,7 +60,7 @@ class AlignSettings(StageSettings):
     validation_rows: int = option("Pairs to validate on, at most.", default=1000, at_least=1)
 
     @classmethod
-    def read(cls, option: Any, value: Any) -> Any:
+    def read(cls, option: Option, value: Any) -> Any:
         if option.name == "pairs":
             return Source.read_all(value, "pairs")
         return super().read(option, value)

@@ -87,7 +87,7 @@ def data_rows(parts: Parts, sources: Sequence[Source]) -> list[dict[str, Any]]:
     """What was learned from, for the model card."""
     return [
         {
-            "name": " ".join(filter(None, (Path(each.path).name, each.source))),
+            "name": each.name,
             "rows": len(rows),
             "weight": each.weight,
             "licence": each.licence,

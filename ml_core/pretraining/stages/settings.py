@@ -1,4 +1,4 @@
-"""The settings of a stage: its own, declared like training options, and the training options that it passes on."""
+"""The settings of a stage, declared like training options; those of a stage that trains take training options too."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from ml_core.training.config import TrainConfig, training_options
-from ml_core.training.options import ConfigError, check, convert, describe
+from ml_core.training.options import ConfigError, Option, check, convert, describe
 
 # What the recipe says itself about every training.
 _TAKEN = {"task", "base", "train", "validation", "out", "overwrite", "checkpoints"}
@@ -17,10 +17,7 @@ _TAKEN = {"task", "base", "train", "validation", "out", "overwrite", "checkpoint
 
 @dataclass(frozen=True, kw_only=True)
 class StageSettings:
-    """What every training stage has: its own options, declared in a subclass, and ``training``, those of
-    `ml_core.training` that were set."""
-
-    training: dict[str, Any] = field(default_factory=dict)
+    """The settings that a subclass declares as options."""
 
     def __post_init__(self) -> None:
         for each in describe(type(self), ""):
@@ -31,28 +28,57 @@ class StageSettings:
         """Build from the keys and values of a recipe's stage. Raises ConfigError for a key that is unknown (naming the
         nearest), missing, or has a value of the wrong kind or out of range."""
         own = {each.name: each for each in describe(cls, "")}
-        passed = {each.name: each for each in training_options() if each.name not in _TAKEN}
+        known = [*own, *cls.others()]
         for key in values:
-            if key not in own and key not in passed:
-                near = difflib.get_close_matches(str(key), [*own, *passed], n=1, cutoff=0.5)
+            if key not in known:
+                near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
                 hint = f"; did you mean {near[0]!r}?" if near else ""
                 raise ConfigError(f"unknown setting {str(key)!r}{hint}")
         for name, each in own.items():
             if each.required and values.get(name) in (None, ""):
                 raise ConfigError(f"{name}: missing")
-        training = {key: value for key, value in values.items() if key not in own}
         made = {key: cls.read(own[key], value) for key, value in values.items() if key in own}
-        return cls(**made, training=training)
+        return cls(**made, **cls.rest(values, own))
 
     @classmethod
-    def read(cls, option: Any, value: Any) -> Any:
+    def others(cls) -> list[str]:
+        """Keys that are known besides those that the class declares."""
+        return []
+
+    @classmethod
+    def rest(cls, values: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+        """Further fields, from the values that are not the class's own."""
+        return {}
+
+    @classmethod
+    def read(cls, option: Option, value: Any) -> Any:
         """A value of a setting; for what is no plain value a subclass has its own way."""
         return convert(option, value)
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as JSON values."""
-        own = {key: _plain(value) for key, value in asdict(self).items() if key != "training"}
-        return own | {key: _plain(value) for key, value in self.training.items()}
+        values: dict[str, Any] = _plain(asdict(self))
+        return values
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSettings(StageSettings):
+    """Those of a stage that trains. ``training`` are the options of `ml_core.training` that were set."""
+
+    training: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def others(cls) -> list[str]:
+        return [each.name for each in training_options() if each.name not in _TAKEN]
+
+    @classmethod
+    def rest(cls, values: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+        return {"training": {key: value for key, value in values.items() if key not in own}}
+
+    def to_dict(self) -> dict[str, Any]:
+        values = super().to_dict()
+        passed: dict[str, Any] = values.pop("training")
+        return values | passed
 
     def train_config(
         self,
@@ -61,14 +87,15 @@ class StageSettings:
         base: Path | str,
         train: Path,
         out: Path,
-        checkpoints: Path | None,
+        checkpoints: Path,
         defaults: Mapping[str, Any],
-        **more: Any,
+        validation: Path | None = None,
     ) -> TrainConfig:
-        """The options of the training; ``defaults`` are the stage's, which the recipe's own values replace."""
-        values: dict[str, Any] = {**defaults, **self.training, **more}
-        values |= {"task": task, "base": str(base), "train": train, "out": out}
-        return TrainConfig.from_mapping(values | {"checkpoints": checkpoints})
+        """The options of the training; ``defaults`` are the stage's, which the recipe's own values replace. Raises
+        ConfigError."""
+        given = {"task": task, "base": str(base), "train": train, "validation": validation}
+        places = {"out": out, "checkpoints": checkpoints}
+        return TrainConfig.from_mapping({**defaults, **self.training, **given, **places})
 
 
 def _plain(value: Any) -> Any:

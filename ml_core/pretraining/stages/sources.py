@@ -7,7 +7,7 @@ import gzip
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -56,8 +56,10 @@ class Source:
             raise ConfigError(f"{name}: names no file")
         return tuple(found)
 
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+    @property
+    def name(self) -> str:
+        """What a reader knows it by."""
+        return " ".join(filter(None, (Path(self.path).name, self.source)))
 
     def files(self) -> list[Path]:
         """The files to train on, in order. Raises DataError where there are none."""
