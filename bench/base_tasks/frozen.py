@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from bench.base_tasks.retrieval import (
     reciprocal_at_10,
 )
 from bench.harness import Progress, Row
+from bench.training.data import Row as LabelledRow
 from bench.training.data import Split, hold_out, phrasebank
 from ml_core.evaluation import build_pairs_report, paired_bootstrap
 from ml_core.evaluation.intervals import mean_of_sums
@@ -116,10 +117,13 @@ def probe_hits(
 
     def make() -> np.ndarray:
         splits = (load or _splits(name))()
+        rows = (each for split in splits for each in (*split.train, *split.test))
+        distinct = sorted({each["text"] for each in rows})
+        vectors = dict(zip(distinct, encoder.embed(distinct), strict=True))
         found = []
         for number, split in enumerate(splits, start=1):
             progress(f"{encoder.name}: probe on {name}, {number} of {len(splits)}")
-            found.append(_fit_and_test(encoder, split))
+            found.append(_fit_and_test(vectors, split))
         return np.concatenate(found)
 
     return encoder.kept(f"probe-{name}-{'-'.join(map(str, _STRENGTHS))}", make)
@@ -131,19 +135,19 @@ def _splits(name: str) -> Callable[[], list[Split]]:
     return lambda: [texts.SPLITS[name]()]
 
 
-def _fit_and_test(encoder: Encoder, split: Split) -> np.ndarray:
+def _fit_and_test(vectors: dict[str, np.ndarray], split: Split) -> np.ndarray:
     """The penalty is chosen by a tenth of the training rows, the regression fitted on all of them."""
     from sklearn.linear_model import LogisticRegression
 
-    def of(rows: list[texts.Row]) -> tuple[np.ndarray, list[str]]:
-        return encoder.embed([each["text"] for each in rows]), [each["label"] for each in rows]
+    def of(rows: Sequence[LabelledRow]) -> tuple[np.ndarray, list[str]]:
+        return np.stack([vectors[each["text"]] for each in rows]), [each["label"] for each in rows]
 
-    def fit(rows: list[texts.Row], strength: float) -> LogisticRegression:
+    def fit(rows: Sequence[LabelledRow], strength: float) -> LogisticRegression:
         return LogisticRegression(C=strength, max_iter=1000).fit(*of(rows))
 
     rest, held_out = hold_out(split.train, 0.1, 0)
     scores = {strength: fit(rest, strength).score(*of(held_out)) for strength in _STRENGTHS}
-    best = fit(list(split.train), max(scores, key=lambda strength: scores[strength]))
-    vectors, labels = of(list(split.test))
-    hits: np.ndarray = (best.predict(vectors) == np.array(labels)).astype(np.float64)
+    best = fit(split.train, max(scores, key=lambda strength: scores[strength]))
+    tested, labels = of(split.test)
+    hits: np.ndarray = (best.predict(tested) == np.array(labels)).astype(np.float64)
     return hits

@@ -89,4 +89,5 @@ def _likelihood(
 
 
 def _perplexity(sums: np.ndarray) -> np.ndarray:
-    return np.exp(-sums[..., 0] / np.maximum(sums[..., 1], 1))
+    found: np.ndarray = np.exp(-sums[..., 0] / np.maximum(sums[..., 1], 1))
+    return found

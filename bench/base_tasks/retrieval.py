@@ -20,7 +20,8 @@ def ranks(scores: np.ndarray, relevant: np.ndarray) -> np.ndarray:
 
 def recall_at_1(places: np.ndarray) -> np.ndarray:
     """1 where the place is the first."""
-    return (places == 1).astype(np.float64)
+    found: np.ndarray = (places == 1).astype(np.float64)
+    return found
 
 
 def reciprocal_at_10(places: np.ndarray) -> np.ndarray:
