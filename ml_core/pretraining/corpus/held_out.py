@@ -1,0 +1,77 @@
+"""Texts that judge the model and must not be learned: found exactly, and nearly.
+
+Two texts are nearly the same as `near_duplicate` says. Any two sets of shingles with a Jaccard similarity of at least t
+share one of the rarest ``|set| - ceil(t |set|) + 1`` of each (prefix filtering, Chaudhuri et al. 2006; Bayardo et al.
+2007): only these are indexed, so that no near copy is missed and hardly any text needs a closer look.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from ml_core.text.duplicates import NEAR_DUPLICATE_JACCARD, content_hash, near_duplicate, shingles
+
+_SENTENCE_END = re.compile(r"(?<=[。！？!?\n])|(?<=\.)(?=\s)")
+# A sentence with fewer shingles than this ("Yes." "好的。") is anybody's: it is no reason to cut a document.
+_FEWEST_SHINGLES = 5
+
+
+class HeldOut:
+    """Answers whether a text is one of ``texts``, or nearly one. ``form`` makes both comparable, as Simplified
+    characters do."""
+
+    def __init__(self, texts: Iterable[str], form: Callable[[str], str]) -> None:
+        self._form = form
+        self._texts = sorted({form(text) for text in texts if text.strip()})
+        self._exact = {content_hash(text) for text in self._texts}
+        sets = [shingles(text) for text in self._texts]
+        counts = Counter(shingle for each in sets for shingle in each)
+        self._index: dict[str, list[int]] = {}
+        for number, each in enumerate(sets):
+            rarest = sorted(each, key=lambda shingle: (counts[shingle], shingle))
+            for shingle in rarest[: len(each) - math.ceil(NEAR_DUPLICATE_JACCARD * len(each)) + 1]:
+                self._index.setdefault(shingle, []).append(number)
+        self._keys = self._index.keys()
+        self._sizes = [len(each) for each in sets]
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def holds(self, text: str) -> bool:
+        """Whether ``text`` is one of them or nearly one."""
+        return bool(self._texts) and self._holds(self._form(text), 0)
+
+    def cut(self, document: str) -> tuple[str, int]:
+        """``document`` without its sentences that are held out, and how many those were."""
+        if not self._texts:
+            return document, 0
+        kept, cut = [], 0
+        for sentence in _SENTENCE_END.split(document):
+            if sentence.strip() and self._holds(self._form(sentence), _FEWEST_SHINGLES):
+                cut += 1
+                # The paragraph still ends where it ended.
+                kept.append("\n" if sentence.endswith("\n") else "")
+            else:
+                kept.append(sentence)
+        return ("".join(kept), cut) if cut else (document, 0)
+
+    def _holds(self, text: str, fewest: int) -> bool:
+        own = shingles(text)
+        if len(own) < fewest:
+            return False
+        shared = own & self._keys
+        if own and not shared:
+            return False
+        if content_hash(text) in self._exact:
+            return True
+        candidates = {number for key in shared for number in self._index[key]}
+        for number in candidates:
+            size = self._sizes[number]
+            if min(size, len(own)) < NEAR_DUPLICATE_JACCARD * max(size, len(own)):
+                continue
+            if near_duplicate(text, self._texts[number]):
+                return True
+        return False
