@@ -84,7 +84,7 @@ def export(
     megabytes = (out / WEIGHTS).stat().st_size / _MEGABYTE
     if megabytes > settings.max_megabytes:
         raise ConfigError(
-            f"max_megabytes: the weights are {megabytes:.1f} MB in {settings.precision}, more than "
+            f"max_megabytes: the weights are {megabytes:.2f} MB in {settings.precision}, more than "
             f"{settings.max_megabytes:g}; use fewer characters or layers, or raise it"
         )
     figures = {

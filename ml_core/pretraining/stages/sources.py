@@ -6,6 +6,7 @@ import csv
 import gzip
 import hashlib
 import json
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,7 +109,7 @@ def read_records(path: Path, names: Sequence[str]) -> Iterator[tuple[int, dict[s
     try:
         with _open(path) as file:
             yield from _READERS[kind.lower()](file, path, names)
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, EOFError, UnicodeDecodeError, csv.Error, zlib.error) as error:
         raise DataError(f"cannot be read: {error}", path=path) from error
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 import yaml
+from ml_core_helpers import run_cli
 from pretraining_helpers import make_pairs, make_student, write_jsonl
 
-from ml_core.pretraining import RecipeResult, run_recipe
+from ml_core.pretraining import RecipeProgress, RecipeResult, run_recipe
+from ml_core.training import ConfigError, TrainingCancelled
 
 TRAINING = {"device": "cpu", "batch_size": 16, "languages": ["en"]}
 
@@ -80,3 +83,155 @@ def test_a_student_learns_the_second_language(made: tuple[Path, RecipeResult], w
         before.embed([row["zh"] for row in rows]) @ before.embed([row["en"] for row in rows]).T
     )
     assert (nothing.argmax(1) == list(range(100))).mean() < 0.3
+
+
+def test_what_was_made_says_what_it_is(made: tuple[Path, RecipeResult], world: Path) -> None:
+    path, result = made
+    assert result.ran == ("masked_lm", "distil", "align", "contrast", "export")
+    card = (path.parent / "out" / "shipped" / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "Licence of the weights: MIT" in card
+    assert "| align | pairs.jsonl | CC0 |" in card
+    assert "translations found" in card
+    align = result.records[2]
+    assert align.figures["train_rows"] == sum(row["rows"] for row in align.data)
+    # Five epochs over all of one file and half of the other.
+    assert align.tokens_seen == 5 * align.figures["tokens_per_epoch"]
+    report = json.loads((result.out / "report.json").read_text(encoding="utf-8"))
+    assert [stage["name"] for stage in report["done"]] == list(result.ran)
+    assert report["done"][2]["curve"][-1]["metrics"]["matched"] > 0.8
+    assert "## contrast" in (result.out / "REPORT.md").read_text(encoding="utf-8")
+    # Nothing of the run is left but what later ones may use: the teacher's embeddings.
+    assert not list(result.out.glob("*/work"))
+    assert list((result.out / "cache").glob("*.npy"))
+
+
+def test_the_exported_model_is_a_base(
+    made: tuple[Path, RecipeResult], train_csv: Path, tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file
+
+    from ml_core.training import TrainConfig, train
+
+    path, _ = made
+    shipped = path.parent / "out" / "shipped"
+    weights = load_file(shipped / "model.safetensors")
+    assert {str(each.dtype) for each in weights.values()} == {"torch.float16"}
+    artifact = train(
+        TrainConfig(
+            train=train_csv, base=str(shipped), out=tmp_path / "classifier", epochs=1,
+            max_length=64, languages=("en",), device="cpu",
+        )
+    )  # fmt: skip
+    assert artifact.manifest.base == "shipped"
+
+
+def test_a_second_run_does_nothing_and_a_change_only_what_follows_from_it(
+    made: tuple[Path, RecipeResult], world: Path
+) -> None:
+    path, first = made
+    seen: list[tuple[str, bool]] = []
+    again = run_recipe(path, on_stage=lambda name, _, __, done: seen.append((name, done)))
+    assert again.ran == ()
+    assert all(done for _, done in seen)
+    assert again.records == first.records
+    values = recipe(world, first.out)
+    values["stages"][4]["licence"] = "CC0"
+    changed = write(path.parent / "changed.yaml", values)
+    assert run_recipe(changed).ran == ("export",)
+    # What the first recipe made is still there.
+    assert run_recipe(path).ran == ()
+
+
+def test_a_recipe_that_was_stopped_goes_on_and_ends_the_same(
+    made: tuple[Path, RecipeResult], world: Path, tmp_path: Path
+) -> None:
+    """The weights are those of an unbroken run: order, dropout and drawn negatives included."""
+    _, whole = made
+    values = recipe(world, tmp_path / "out")
+    values["stages"] = [stage | {"checkpoint_minutes": 0} for stage in values["stages"][:3]]
+    path = write(tmp_path / "recipe.yaml", values)
+    told: list[RecipeProgress] = []
+
+    def stop() -> bool:
+        return bool(told) and told[-1].stage == "align" and told[-1].step >= 30
+
+    with pytest.raises(TrainingCancelled):
+        run_recipe(path, on_progress=told.append, should_stop=stop)
+    assert (told[-1].number, told[-1].count) == (3, 3)
+    result = run_recipe(path)
+    assert result.ran == ("align",)
+    steps = [point["step"] for point in result.records[2].curve]
+    assert steps == sorted(steps)
+    ends = [
+        (Path(each.out) / f"align-{each.records[2].fingerprint[:10]}" / "output")
+        for each in (whole, result)
+    ]
+    weights = [(end / "model.safetensors").read_bytes() for end in ends]
+    assert weights[0] == weights[1]
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"stages": []}, "expected a list of stages"),
+        ({"stages": [{"stage": "fly"}]}, "stage 1: expected a mapping with stage: one of corpus"),
+        ({"stages": [{"stage": "align", "pairs": "x.tsv"}]}, "no earlier stage makes one"),
+        (
+            {"stages": [{"stage": "align", "model": "packaged", "pairs": "x.tsv", "epoch": 3}]},
+            "stage 'align': unknown setting 'epoch'; did you mean 'epochs'?",
+        ),
+        (
+            {"stages": [{"stage": "align", "model": "packaged", "pairs": "stage:texts"}]},
+            "pairs: there is no earlier stage 'texts'",
+        ),
+        (
+            {"stages": [{"stage": "distil", "model": "packaged", "texts": "$NOT_SET_HERE/x.txt"}]},
+            "texts: the environment variable NOT_SET_HERE is not set",
+        ),
+        (
+            {
+                "stages": [
+                    {"stage": "align", "model": "packaged", "pairs": [{"path": "x", "weight": 0}]}
+                ]
+            },
+            "pairs, entry 1: weight: must be above 0",
+        ),
+        ({"steps": 3}, "unknown key 'steps'"),
+    ],
+)
+def test_a_recipe_that_cannot_run_is_refused_before_anything_runs(
+    tmp_path: Path, change: dict[str, object], problem: str
+) -> None:
+    path = write(tmp_path / "recipe.yaml", {"out": str(tmp_path / "out")} | change)
+    with pytest.raises(ConfigError) as refused:
+        run_recipe(path)
+    assert problem in str(refused.value)
+    assert str(path) in str(refused.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_weights_that_are_too_large_are_not_exported(world: Path, tmp_path: Path) -> None:
+    values = {
+        "out": str(tmp_path / "out"),
+        "stages": [{"stage": "export", "model": str(world / "student"), "max_megabytes": 0.01}],
+    }
+    with pytest.raises(ConfigError, match=r"the weights are 0\.05 MB in float16, more than 0\.01"):
+        run_recipe(write(tmp_path / "recipe.yaml", values))
+
+
+def test_the_command_says_where_the_model_is(world: Path, tmp_path: Path) -> None:
+    values = {
+        "out": str(tmp_path / "out"),
+        "stages": [{"stage": "export", "model": str(world / "student")}],
+    }
+    done = run_cli("pretrain", write(tmp_path / "recipe.yaml", values), "--progress", "jsonl")
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["ran"] == ["export"]
+    assert (Path(said["model"]) / "model.safetensors").is_file()
+    assert Path(said["report"]).is_file()
+    lines = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
+    assert {line["stage"] for line in lines} == {"export"}
+    bad = run_cli("pretrain", tmp_path / "nothing.yaml")
+    assert bad.returncode == 2
+    assert "nothing.yaml: cannot be read" in bad.stderr
