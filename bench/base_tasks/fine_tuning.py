@@ -33,7 +33,7 @@ def fine_tuned(encoder: Encoder, data: str, weights: str, progress: Progress) ->
     report = outcome.report
     shown = "fine-tuned" if weights == "pretrained" else "from random weights"
     return [
-        row(f"{data}, {shown}", figure, report[key], Interval(*report[f"{key}_interval"]), report["count"])
+        row(f"{data}, {shown}", figure, report[key], Interval(**report[f"{key}_interval"]), report["count"])
         | {"seconds": outcome.seconds}
         for figure, key in (("accuracy", "accuracy"), ("macro F1", "macro_f1"))
     ]  # fmt: skip

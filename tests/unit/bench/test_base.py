@@ -16,7 +16,7 @@ from transformers import BertConfig, BertForMaskedLM, PreTrainedTokenizerFast
 
 from bench import base
 from bench.__main__ import main
-from bench.base_tasks import frozen, guessing, speed, texts
+from bench.base_tasks import fine_tuning, frozen, guessing, speed, texts
 from bench.base_tasks.encoders import Encoder, by_name, encoders
 from bench.base_tasks.figures import mean_row
 from bench.base_tasks.fine_tuning import averages
@@ -305,3 +305,21 @@ def test_a_directory_without_a_model_is_refused_at_once(
     with pytest.raises(SystemExit):
         main()
     assert "neither a model directory nor a folder of such" in capsys.readouterr().err
+
+
+@pytest.mark.slow  # four processes that load torch
+def test_fine_tuning_goes_through_the_command_line_with_either_weights(
+    small: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [
+        {"text": f"{word} {WORDS[6 + place % 7]}", "label": label}
+        for place in range(20)
+        for word, label in (("挂失", "lost"), ("利率", "rate"))
+    ]
+    monkeypatch.setitem(texts.SPLITS, "TNEWS", lambda: Split(rows, rows[:10], rows[:10]))
+    monkeypatch.setitem(fine_tuning._LENGTHS, "TNEWS", 16)
+    for weights, shown in (("pretrained", "fine-tuned"), ("random", "from random weights")):
+        found = fine_tuning.fine_tuned(small, "TNEWS", weights, silent)
+        assert [row["figure"] for row in found] == ["accuracy", "macro F1"]
+        assert {row["data"] for row in found} == {f"TNEWS, {shown}"}
+        assert all(row["low"] <= row["value"] <= row["high"] for row in found)
