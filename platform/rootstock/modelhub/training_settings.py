@@ -48,7 +48,9 @@ _MOST_TRIED = 50
 _MAX_WORDS = 200
 
 _REFERENCE = re.compile(r"(file|dataset|snapshot):([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
-# A base is "auto", a model of the installation or a hub name. A path would reach other organisations' files.
+# The bases that need no download.
+BASES = ("auto", "packaged", "rootstock-mini")
+# A base is one of these or a hub name. A path would reach other organisations' files.
 _BASE = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _LANGUAGE = re.compile(r"[a-z]{2,3}")
 
