@@ -47,8 +47,10 @@ class Source:
     members: str = "*"
     encoding: str = "utf-8"
     licence: str = "not stated"
-    # Of the documents that are read; 0 for all of them.
+    # Records that are read, from the first on; 0 for all of them.
     limit: int = 0
+    # What differs from the corpus's `Quality` here: headlines are shorter than articles.
+    quality: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         where = f"source {self.name!r}"
@@ -68,6 +70,14 @@ class Source:
             raise ConfigError(f"{where}: text: must map {' and '.join(parts)} to columns")
         if self.limit < 0:
             raise ConfigError(f"{where}: limit: must not be negative")
+        self.judged_by(Quality())
+
+    def judged_by(self, quality: Quality) -> Quality:
+        """``quality`` with what differs for this source. Raises ConfigError for what it has not."""
+        made: Quality = _build(
+            Quality, asdict(quality) | self.quality, f"source {self.name!r}: quality"
+        )
+        return made
 
     def columns_of(self) -> dict[str, tuple[str, ...]]:
         """The columns that each text of a row is made of."""
@@ -107,7 +117,7 @@ class Quality:
     # Of the texts of pairs and matches.
     min_pair_characters: int = 1
     max_pair_characters: int = 2_000
-    # Letters and Chinese characters among all characters, at least.
+    # Letters and Chinese characters among all characters but punctuation, at least.
     letters: float = 0.6
     # Characters in lines that stood before in the same text, at most.
     repeated_lines: float = 0.3
@@ -244,7 +254,9 @@ def _converted(each: Any, value: Any) -> Any:
     if kind.startswith("Path"):
         return Path(str(value)).expanduser()
     if isinstance(value, Mapping):
-        return {str(key): str(item) for key, item in value.items()}
+        # Paths and columns; a number of a source's quality is checked where it is used.
+        plain = (int, float)
+        return {str(k): v if isinstance(v, plain) else str(v) for k, v in value.items()}
     return tuple(value) if isinstance(value, list) else value
 
 

@@ -21,21 +21,20 @@ _FEWEST_SHINGLES = 5
 
 class HeldOut:
     """Answers whether a text is one of ``texts``, or nearly one. ``form`` makes both comparable, as Simplified
-    characters do."""
+    characters do; it changes letters, one for one, and nothing else."""
 
     def __init__(self, texts: Iterable[str], form: Callable[[str], str]) -> None:
         self._form = form
         self._texts = sorted({form(text) for text in texts if text.strip()})
         self._exact = {content_hash(text) for text in self._texts}
-        sets = [shingles(text) for text in self._texts]
-        counts = Counter(shingle for each in sets for shingle in each)
+        self._sets = [shingles(text) for text in self._texts]
+        counts = Counter(shingle for each in self._sets for shingle in each)
         self._index: dict[str, list[int]] = {}
-        for number, each in enumerate(sets):
+        for number, each in enumerate(self._sets):
             rarest = sorted(each, key=lambda shingle: (counts[shingle], shingle))
             for shingle in rarest[: len(each) - math.ceil(NEAR_DUPLICATE_JACCARD * len(each)) + 1]:
                 self._index.setdefault(shingle, []).append(number)
         self._keys = self._index.keys()
-        self._sizes = [len(each) for each in sets]
 
     def __len__(self) -> int:
         return len(self._texts)
@@ -49,8 +48,10 @@ class HeldOut:
         if not self._texts:
             return document, 0
         kept, cut = [], 0
-        for sentence in _SENTENCE_END.split(document):
-            if sentence.strip() and self._holds(self._form(sentence), _FEWEST_SHINGLES):
+        # The form changes neither length nor punctuation, so both part at the same places.
+        forms = _SENTENCE_END.split(self._form(document))
+        for sentence, form in zip(_SENTENCE_END.split(document), forms, strict=True):
+            if form.strip() and self._holds(form, _FEWEST_SHINGLES):
                 cut += 1
                 # The paragraph still ends where it ended.
                 kept.append("\n" if sentence.endswith("\n") else "")
@@ -68,10 +69,13 @@ class HeldOut:
         if content_hash(text) in self._exact:
             return True
         candidates = {number for key in shared for number in self._index[key]}
-        for number in candidates:
-            size = self._sizes[number]
-            if min(size, len(own)) < NEAR_DUPLICATE_JACCARD * max(size, len(own)):
-                continue
-            if near_duplicate(text, self._texts[number]):
-                return True
-        return False
+        return any(self._near(own, text, number) for number in candidates)
+
+    def _near(self, own: set[str], text: str, number: int) -> bool:
+        other = self._sets[number]
+        if min(len(other), len(own)) < NEAR_DUPLICATE_JACCARD * max(len(other), len(own)):
+            return False
+        both = len(own & other)
+        if both < NEAR_DUPLICATE_JACCARD * (len(own) + len(other) - both):
+            return False
+        return near_duplicate(text, self._texts[number])

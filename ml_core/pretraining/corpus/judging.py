@@ -15,9 +15,9 @@ from ml_core.pretraining.corpus.cleaning import tidy
 from ml_core.pretraining.corpus.config import PARTS, CorpusConfig, Source
 from ml_core.pretraining.corpus.dictionary import Simplifier
 from ml_core.pretraining.corpus.held_out import HeldOut
-from ml_core.pretraining.corpus.quality import judge_document, judge_texts
+from ml_core.pretraining.corpus.quality import judge_document, judge_texts, weight_of
 from ml_core.pretraining.corpus.reading import Broken, Record, read_source
-from ml_core.text.duplicates import PERMUTATIONS, Signature, content_hash, minhash_signature
+from ml_core.text.duplicates import Signature, content_hash, minhash_signature
 from ml_core.text.language import detect_language
 from ml_core.text.personal import mask_personal
 
@@ -25,6 +25,11 @@ from ml_core.text.personal import mask_personal
 _LANGUAGE_CHARACTERS = 2000
 _COMPARED_CHARACTERS = 20_000
 _EXAMPLE_CHARACTERS = 160
+# Pairs shorter than this (a Chinese character counts twice) differ in what matters even when they are alike: "AA制 to
+# split the bill" and "AB制 to split the bill" are two entries of a dictionary. Only exact copies of them go.
+_SHORT_PAIR = 80
+# Texts of different kinds are not compared: a title and its lead are also in their article.
+_KIND_MARKS = {"documents": 0x00000000, "pairs": 0x5BD1E995, "matches": 0x2C1B3C6D}
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,7 @@ class Judge:
         self._simplify: Callable[[str], str] = simplifier or (lambda text: text)
         self._held_out = HeldOut(_held_out_texts(config), self._simplify)
         self._count = _token_counter(config.tokenizer)
+        self._quality = {each.name: each.judged_by(config.quality) for each in config.sources}
 
     @property
     def held_out(self) -> int:
@@ -81,7 +87,7 @@ class Judge:
         return self._pair(source, " ".join(texts[0].split("\n")), " ".join(texts[1].split("\n")))
 
     def _document(self, source: Source, text: str) -> Judged:
-        quality = self._config.quality
+        quality = self._quality[source.name]
         rule = judge_document(text, quality)
         if rule:
             return Judged(rule, _example(text))
@@ -97,12 +103,14 @@ class Judge:
                 return Judged("held_out", _example(text))
         left, masked = self._mask(left)
         rows = self._written(source, {"text": left, "language": language})
-        return self._kept(rows, self._simplify(left), rows[0]["text"], masked, cut)
+        return self._kept(
+            source, rows, compared=self._simplify(left), same=left, masked=masked, cut=cut
+        )
 
     def _pair(self, source: Source, first: str, second: str) -> Judged:
         example = f"{_example(first)} ↔ {_example(second)}"
         translation = source.kind == "pairs"
-        rule = judge_texts((first, second), self._config.quality, translation=translation)
+        rule = judge_texts((first, second), self._quality[source.name], translation=translation)
         if rule:
             return Judged(rule, example)
         languages = [
@@ -122,7 +130,14 @@ class Judge:
         rows = self._written(source, row)
         # Several translations of one English sentence, and several answers to one text, stay on one side of the split.
         same = second if translation else first
-        return self._kept(rows, self._simplify(f"{first}\n{second}"), same, masked, 0)
+        return self._kept(
+            source,
+            rows,
+            compared=self._simplify(f"{first}\n{second}"),
+            same=same,
+            masked=masked,
+            cut=0,
+        )
 
     def _mask(self, text: str) -> tuple[str, dict[str, int]]:
         return mask_personal(text) if self._config.mask_personal else (text, {})
@@ -142,20 +157,26 @@ class Judge:
 
     def _kept(
         self,
+        source: Source,
         rows: tuple[dict[str, str], ...],
+        *,
         compared: str,
         same: str,
         masked: dict[str, int],
         cut: int,
     ) -> Judged:
-        compared_part = compared[:_COMPARED_CHARACTERS]
-        near = self._config.near_duplicates > 0
+        mark = _KIND_MARKS[source.kind]
+        short = source.kind != "documents" and weight_of(compared) < _SHORT_PAIR
+        if short or not self._config.near_duplicates:
+            signature = minhash_signature("")
+        else:
+            signature = minhash_signature(compared[:_COMPARED_CHARACTERS]) ^ np.uint32(mark)
         return Judged(
             rows=rows,
-            fingerprint=content_hash(compared),
-            signature=minhash_signature(compared_part)
-            if near
-            else np.zeros(PERMUTATIONS, np.uint32),
+            fingerprint=hashlib.blake2b(
+                content_hash(compared), salt=mark.to_bytes(4), digest_size=8
+            ).digest(),
+            signature=signature,
             bucket=_bucket(self._simplify(same)),
             masked=masked,
             cut_sentences=cut,

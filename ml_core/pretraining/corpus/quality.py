@@ -28,6 +28,8 @@ RULES = {
 
 _HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _LETTERS = re.compile(r"[^\W\d_]")
+# What a sentence is written with; it counts neither for nor against a text.
+_PUNCTUATION = re.compile(r"""[.,;:!?'"()\-。，、；：！？…·“”‘’「」『』《》〈〉（）—–～]""")
 _MARKUP = re.compile(r"[<>{}\[\]|\\=_#^~`]|https?://\S+|&\w+;")
 _UNITS = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]|[^\\W_]+")
 _BOILERPLATE = re.compile(
@@ -83,7 +85,9 @@ def judge_texts(texts: tuple[str, str], quality: Quality, *, translation: bool) 
 
 
 def _unlettered(text: str, length: int, quality: Quality) -> str | None:
-    if len(_LETTERS.findall(text)) < quality.letters * length:
+    if not _LETTERS.search(text):
+        return "few_letters"
+    if len(_LETTERS.findall(text)) < quality.letters * (length - len(_PUNCTUATION.findall(text))):
         return "few_letters"
     if _all_of(match.group() for match in _MARKUP.finditer(text)) > quality.markup * length:
         return "markup"

@@ -257,7 +257,11 @@ def _parquet(path: Path) -> Iterator[Record]:
 
 
 _WIKI_START = re.compile(r'<doc\b[^>]*\btitle="([^"]*)"')
-_REDIRECT = re.compile(r"（[）、，]|\(\s*\)")
+# Brackets from which a template was taken, and separators that it left at their beginning.
+_EMPTY_BRACKETS = re.compile(r"[（(][\s、，；：,;:]*[）)]")
+_AFTER_BRACKET = re.compile(r"(?<=[（(])[\s、，；,;]+")
+# Rows of tables that were not taken out.
+_TABLE_ROW = ("!", "|", "{|", "|}")
 
 
 def _wiki(file: _File) -> Iterator[Record]:
@@ -270,9 +274,13 @@ def _wiki(file: _File) -> Iterator[Record]:
         elif started := _WIKI_START.match(line):
             title, body = html.unescape(started.group(1)), []
         elif line.startswith("</doc>"):
-            # Section names end in a full stop of their own; brackets are left where a template was.
-            lines = [_REDIRECT.sub("", each).strip() for each in body]
-            lines = [each for each in lines if each and each != title]
+            lines = [
+                _AFTER_BRACKET.sub("", _EMPTY_BRACKETS.sub("", html.unescape(each))).strip()
+                for each in body
+            ]
+            lines = [
+                each for each in lines if each and each != title and not each.startswith(_TABLE_ROW)
+            ]
             if lines:
                 yield {"title": title, "lead": lines[0], "text": "\n".join([title, *lines])}
             body = []
@@ -281,7 +289,7 @@ def _wiki(file: _File) -> Iterator[Record]:
 
 
 _PO_ROLE = re.compile(
-    r":[\w:+-]+:`([^`<]*?)(?:\s*<[^`]*>)?`|`([^`<]+?)(?:\s*<[^`]*>)?`_{1,2}|``([^`]*)``|\*{1,2}([^*]+)\*{1,2}"
+    r":[\w:+-]+:`([^`<]*?)(?:\s*<[^`]*>)?`|`([^`<]+?)(?:\s*<[^`]*>)?`_{1,2}|``([^`]*)``|`([^`]+)`|\*{1,2}([^*]+)\*{1,2}"
 )
 
 
