@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from bench.base_tasks.fine_tuning import averages
 from bench.base_tasks.retrieval import bm25_scores, hybrid_ranks, ranks
 from bench.training.data import Split
 from ml_core.models import BaseModelError, bases
+from ml_core.text import detect_language
+from rootstock.launch.bootstrap import ROOT
 
 WORDS = [
     "转账",
@@ -323,3 +326,28 @@ def test_fine_tuning_goes_through_the_command_line_with_either_weights(
         assert [row["figure"] for row in found] == ["accuracy", "macro F1"]
         assert {row["data"] for row in found} == {f"TNEWS, {shown}"}
         assert all(row["low"] <= row["value"] <= row["high"] for row in found)
+
+
+@pytest.mark.data
+@pytest.mark.skipif(
+    not (
+        Path(os.environ.get("ROOTSTOCK_DATA", ROOT.parent / "shared/data")) / "esun_bank_faq_zh"
+    ).is_dir(),
+    reason="the data sets are not here",
+)
+def test_the_sets_are_those_of_the_issue() -> None:
+    faq = texts.esun_faq()
+    assert (len(faq.questions), len(faq.entries)) == (1592, 617)
+    assert faq.relevant.any(1).all()
+    assert {name: len(texts.pairs(name).truth) for name in frozen.PAIRS} == {
+        "BQ": 10000, "LCQMC": 12500, "STS-B-zh": 1361,
+    }  # fmt: skip
+    assert [len(side) for side in texts.tatoeba()] == [1000, 1000]
+    labels = {"ChnSentiCorp": 2, "TNEWS": 15, "FinFE": 3, "BANKING77": 77}
+    for name, count in labels.items():
+        split = texts.SPLITS[name]()
+        assert {row["label"] for row in split.train} >= {row["label"] for row in split.test}
+        assert len({row["label"] for row in split.train}) == count
+    news = texts.news(100)
+    assert [len(lines) for lines in news.values()] == [100, 100]
+    assert all(detect_language(line) == "zh" for line in news["zh"][:20])
