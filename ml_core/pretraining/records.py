@@ -32,7 +32,7 @@ class StageRecord:
     @property
     def tokens_seen(self) -> int | None:
         """Tokens that the network read in training; None for a stage that trains none."""
-        tokens = self.figures.get("tokens_per_epoch")
+        tokens: int | None = self.figures.get("tokens_per_epoch")
         if tokens is None:
             return None
         epochs = max((point.get("epoch", 0.0) for point in self.curve), default=0.0)

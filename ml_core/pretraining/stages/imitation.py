@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -276,7 +277,8 @@ class _StateTeacher:
     the one at its height."""
 
     def __init__(self, name: str, base: BaseText) -> None:
-        self._encoder, tokenizer = load_encoder(name)
+        loaded: tuple[Any, Any] = load_encoder(name)
+        self._encoder, tokenizer = loaded
         sizes = [int(each.config.hidden_size) for each in (self._encoder, base.encoder)]
         if sizes[0] != sizes[1]:
             raise ConfigError(
@@ -293,7 +295,8 @@ class _StateTeacher:
                 "set it to 0"
             )
         self._vocabulary = int(self._encoder.config.vocab_size)
-        self._encoder.eval().requires_grad_(False)
+        self._encoder.eval()
+        self._encoder.requires_grad_(False)
 
     def distance(self, kept: Sequence[Tensor], ids: Tensor, mask: Tensor) -> Tensor:
         """Sum over the texts of the mean squared distance of their tokens' states, as a part of the teacher's own
@@ -317,23 +320,19 @@ class _StateTeacher:
         return total / len(kept)
 
 
-class _kept_states:  # noqa: N801  # used like a function
-    """Keeps what each layer of an encoder gives during a pass."""
+@contextmanager
+def _kept_states(encoder: Any) -> Iterator[list[Tensor]]:
+    """What each layer of an encoder gives during a pass."""
+    kept: list[Tensor] = []
 
-    def __init__(self, encoder: Any) -> None:
-        self._layers = _layers(encoder)
+    def keep(_: nn.Module, __: Any, output: Any) -> None:
+        kept.append(output[0] if isinstance(output, tuple) else output)
 
-    def __enter__(self) -> list[Tensor]:
-        kept: list[Tensor] = []
-
-        def keep(_: nn.Module, __: Any, output: Any) -> None:
-            kept.append(output[0] if isinstance(output, tuple) else output)
-
-        self._hooks = [layer.register_forward_hook(keep) for layer in self._layers]
-        return kept
-
-    def __exit__(self, *_: object) -> None:
-        for hook in self._hooks:
+    hooks = [layer.register_forward_hook(keep) for layer in _layers(encoder)]
+    try:
+        yield kept
+    finally:
+        for hook in hooks:
             hook.remove()
 
 

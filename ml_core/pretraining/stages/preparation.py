@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ from typing import Any
 from ml_core.pretraining.corpus import CorpusConfig, CorpusProgress, prepare_corpus
 from ml_core.pretraining.stages.base import StageResult, StageRun
 from ml_core.pretraining.stages.settings import StageSettings
+from ml_core.pretraining.vocabulary import FIGURES, extend_vocabulary, train_vocabulary
 from ml_core.training.options import ConfigError
 from ml_core.training.options.base import option
 from ml_core.training.progress import Progress
@@ -57,21 +59,22 @@ def corpus(settings: CorpusConfig, stage: StageRun) -> StageResult:
 class VocabularySettings(StageSettings):
     """The settings of `vocabulary`: characters added to a base, or with ``size`` a new vocabulary and network."""
 
-    corpus: str = option(
-        "The texts whose characters or words count: a directory of the corpus stage."
+    corpus: Path = option(
+        "A directory of the corpus stage; the frequencies are those of its texts."
     )
     base: str = option("The base that is extended.", default="packaged")
     characters: int = option(
-        "Characters to add, the most frequent ones of the corpus.", default=6000, at_least=1
+        "Chinese characters to add, the most frequent ones.", default=6000, at_least=1
     )
     definitions: Path | None = option(
         "CC-CEDICT; a new character begins as the mean of the base's rows of its English definition.",
         default=None,
     )
+    marks: bool = option("Add the corpus's full-width punctuation as well.", default=True)
     size: int | None = option(
-        "Train a new vocabulary of this size, with a network of random weights, instead.",
+        "Learn a new vocabulary of this size, with a network of random weights, instead of extending a base.",
         default=None,
-        at_least=64,
+        at_least=16,
         at_most=1_000_000,
     )
     kind: str = option(
@@ -84,9 +87,35 @@ class VocabularySettings(StageSettings):
         "Width of the feed-forward layers.", default=1536, at_least=8, at_most=16384
     )
     positions: int = option("Tokens that the new network can read.", default=512, at_least=8)
-    seed: int = option("Of the new weights.", default=13, at_least=0)
+    seed: int = option("Seed of the new weights.", default=13, at_least=0)
 
 
 def vocabulary(settings: VocabularySettings, stage: StageRun) -> StageResult:
-    """Write a base with another vocabulary; see `ml_core.pretraining.vocabulary`."""
-    return StageResult(stage.out)
+    """Write a model with another vocabulary; see `ml_core.pretraining.vocabulary`. Raises BaseModelError, DataError,
+    ConfigError."""
+    stage.reporter().report("load")
+    if settings.size is None:
+        extend_vocabulary(
+            settings.base,
+            settings.corpus,
+            stage.out,
+            characters=settings.characters,
+            definitions=settings.definitions,
+            marks=settings.marks,
+            seed=settings.seed,
+        )
+    else:
+        train_vocabulary(
+            settings.corpus,
+            stage.out,
+            size=settings.size,
+            kind="unigram" if settings.kind == "unigram" else "wordpiece",
+            layers=settings.layers,
+            hidden=settings.hidden,
+            heads=settings.heads,
+            intermediate=settings.intermediate,
+            positions=settings.positions,
+            seed=settings.seed,
+        )
+    figures: dict[str, Any] = json.loads((stage.out / FIGURES).read_text(encoding="utf-8"))
+    return StageResult(stage.out, figures)

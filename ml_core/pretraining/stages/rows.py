@@ -42,7 +42,7 @@ def read_parts(sources: Sequence[Source], names: tuple[str, ...], most_validatio
     hashes = []
     for each in sources:
         files, held = each.files(), each.validation_files()
-        hashes += [sha256_files(files), *map(str, held and [sha256_files(held)])]
+        hashes += [sha256_files(files), sha256_files(held)]
         rows = _rows(each, files, names)
         if not rows:
             raise DataError(f"has no row with {' and '.join(names)}", path=each.path)

@@ -43,3 +43,10 @@ def make_student(teacher: Path, path: Path) -> Path:
     model.resize_token_embeddings(len(tokenizer))
     model.save_pretrained(path)
     return path
+
+
+def write_dictionary(path: Path) -> Path:
+    """What each character means, as CC-CEDICT says it."""
+    lines = [f"{character} {character} [x] /{word}/" for word, character in TRANSLATION.items()]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path

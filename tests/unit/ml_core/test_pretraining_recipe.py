@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from ml_core_helpers import run_cli
-from pretraining_helpers import make_pairs, make_student, write_jsonl
+from pretraining_helpers import make_pairs, make_student, write_dictionary, write_jsonl
 
 from ml_core.pretraining import RecipeProgress, RecipeResult, run_recipe
 from ml_core.training import ConfigError, TrainingCancelled
@@ -168,6 +168,56 @@ def test_a_recipe_that_was_stopped_goes_on_and_ends_the_same(
     ]
     weights = [(end / "model.safetensors").read_bytes() for end in ends]
     assert weights[0] == weights[1]
+
+
+def test_from_raw_text_to_a_base(
+    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Corpus, vocabulary, alignment and export, with another road from the same corpus beside them."""
+    monkeypatch.setenv("TOY", str(tmp_path))
+    held_out = make_pairs(40, seed=9)
+    rows = [*make_pairs(400), *held_out]
+    (tmp_path / "pairs.tsv").write_text(
+        "".join(f"{row['en']}\t{row['zh']}\n" for row in rows), encoding="utf-8"
+    )
+    (tmp_path / "test.txt").write_text(
+        "".join(f"{row['zh']}\n" for row in held_out), encoding="utf-8"
+    )
+    write_dictionary(tmp_path / "dictionary.txt")
+    values = {
+        "out": "$TOY/out",
+        "stages": [
+            {"stage": "corpus", "validation": 0.1, "near_duplicates": 0,
+             "sources": [{"name": "toy", "kind": "pairs", "format": "tsv", "path": "$TOY/pairs.tsv",
+                          "columns": ["en", "zh"], "licence": "CC0"}],
+             "exclude": [{"name": "test", "format": "text", "path": "$TOY/test.txt"}]},
+            {"stage": "vocabulary", "name": "fresh", "corpus": "stage:corpus", "size": 80, "layers": 1,
+             "hidden": 32, "heads": 4, "intermediate": 64, "positions": 64},
+            {"stage": "vocabulary", "corpus": "stage:corpus", "base": str(tiny_base),
+             "characters": 40, "definitions": "$TOY/dictionary.txt"},
+            {"stage": "align", "pairs": [{"path": "stage:corpus", "source": "toy"}],
+             "teacher": str(tiny_base), "learning_rate": 3e-3, "epochs": 2, **TRAINING},
+            {"stage": "distil", "model": "stage:fresh", "texts": "stage:corpus", "column": "en",
+             "teacher": str(tiny_base), "learning_rate": 3e-3, "max_length": 32, **TRAINING},
+            {"stage": "export", "model": "stage:align", "licence": "CC0"},
+        ],
+    }  # fmt: skip
+    result = run_recipe(write(tmp_path / "recipe.yaml", values))
+    corpus, fresh, extended, align, distil, export = result.records
+    assert corpus.data == [{"name": "toy", "rows": corpus.data[0]["rows"], "licence": "CC0"}]
+    # The held-out sentences were not learned from.
+    assert 300 < corpus.data[0]["rows"] + align.figures["count"] <= 400
+    assert align.figures["train_rows"] == distil.figures["train_rows"]
+    assert fresh.figures["size"] <= 80
+    assert extended.figures["defined"] == 28
+    assert align.figures["matched"] > 0.9
+    assert export.figures["vocabulary"] == extended.figures["size"]
+    card = (result.model / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "| corpus | toy | CC0 |" in card
+    # The other road is no part of this model's story.
+    assert "| fresh |" not in card
+    assert "$TOY/pairs.tsv" in card
+    assert str(tmp_path) not in card
 
 
 @pytest.mark.parametrize(
