@@ -18,7 +18,6 @@ from ml_core.pretraining.records import (
     write_record,
 )
 from ml_core.pretraining.report import write_report
-from ml_core.training.distributed import begin, is_first, process_count, wait_for_all
 from ml_core.training.options import ConfigError
 from ml_core.training.progress import Progress
 
@@ -77,6 +76,8 @@ def run_recipe(
     asked to stop, TrainingError when a training goes wrong.
     """
     recipe = read_recipe(path)
+    from ml_core.training.distributed import begin, is_first, process_count, wait_for_all
+
     settings = [_settings(path, stage) for stage in recipe.stages]
     if process_count() > 1:
         from ml_core.models.classifier import select_device
@@ -133,6 +134,7 @@ def _run_stage(
 ) -> StageRecord:
     """Run one stage and write its record down, in every process of several."""
     from ml_core.pretraining.stages.base import StageResult, StageRun
+    from ml_core.training.distributed import is_first, wait_for_all
 
     work = stage.directory / "work"
     if is_first():

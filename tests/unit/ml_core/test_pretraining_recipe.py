@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 import yaml
-from ml_core_helpers import run_cli
+from ml_core_helpers import REPOSITORY, run_cli
 from pretraining_helpers import make_pairs, make_student, write_dictionary, write_jsonl
 
+from ml_core.data import DataError
 from ml_core.pretraining import RecipeProgress, RecipeResult, run_recipe
 from ml_core.training import ConfigError, TrainingCancelled
 
@@ -285,3 +287,22 @@ def test_the_command_says_where_the_model_is(world: Path, tmp_path: Path) -> Non
     bad = run_cli("pretrain", tmp_path / "nothing.yaml")
     assert bad.returncode == 2
     assert "nothing.yaml: cannot be read" in bad.stderr
+
+
+def recipes() -> list[tuple[str, str]]:
+    page = (REPOSITORY / "docs" / "pretraining.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    shipped = (REPOSITORY / "docs" / "recipes" / "rootstock_mini.yaml").read_text(encoding="utf-8")
+    written = [(f"pretraining.md-{at}", block) for at, block in enumerate(blocks)]
+    return [(name, text) for name, text in [*written, ("mini", shipped)] if "stages:" in text]
+
+
+@pytest.mark.parametrize("text", [pytest.param(text, id=name) for name, text in recipes()])
+def test_written_recipes_can_run(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are read whole, settings of every stage included, and stop only at data that is not there."""
+    monkeypatch.setenv("ROOTSTOCK_DATA", str(tmp_path / "nowhere"))
+    values = yaml.safe_load(text) | {"out": str(tmp_path / "out")}
+    with pytest.raises((ConfigError, DataError), match=r"no such file|cannot be read"):
+        run_recipe(write(tmp_path / "recipe.yaml", values))
