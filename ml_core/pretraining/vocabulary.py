@@ -116,7 +116,10 @@ def train_vocabulary(
     ``out``, and return that: a model directory.
 
     A WordPiece vocabulary (as BERT's, uncased) has Chinese by the character; a Unigram one (Kudo 2018) also Chinese
-    words. Raises DataError for the corpus, ConfigError for a network that cannot be.
+    words. Which of the rarest, equally frequent pieces are in it may differ from call to call, as the trainers of
+    `tokenizers` count in hash tables without an order; the weights follow from the seed and the size.
+
+    Raises DataError for the corpus, ConfigError for a network that cannot be.
     """
     if kind not in {"wordpiece", "unigram"}:
         raise ConfigError(f"kind: {kind!r} is none of wordpiece, unigram")
@@ -306,7 +309,7 @@ def _learned(texts: Iterator[str], size: int, kind: str) -> Any:
             lowercase=True, handle_chinese_chars=False
         )
         tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-            [pre_tokenizers.Punctuation(), pre_tokenizers.Metaspace()]
+            [pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation()]
         )
         tokenizer.decoder = joined.Metaspace()
         trainer = trainers.UnigramTrainer(

@@ -119,6 +119,8 @@ class Quality:
     max_pair_characters: int = 2_000
     # Letters and Chinese characters among all characters but punctuation, at least.
     letters: float = 0.6
+    # The same of each text of a pair: "It's 3:30." is a sentence.
+    pair_letters: float = 0.4
     # Characters in lines that stood before in the same text, at most.
     repeated_lines: float = 0.3
     # Characters in 5-grams of words (10-grams of Chinese characters) that stood before, at most.

@@ -20,7 +20,7 @@ from ml_core.pretraining.corpus.judging import Judge, Judged
 from ml_core.pretraining.corpus.reading import Record, read_source
 from ml_core.pretraining.corpus.report import CorpusReport, SourceReport
 from ml_core.pretraining.corpus.seen import SeenTexts
-from ml_core.pretraining.corpus.writing import ShardWriter
+from ml_core.pretraining.corpus.writing import ShardWriter, cut_back
 from ml_core.training.progress import TrainingCancelled
 
 REPORT = "report.json"
@@ -75,13 +75,15 @@ def prepare_corpus(
     (config.out / REPORT).unlink(missing_ok=True)
     seen = SeenTexts(config.remembered, config.near_duplicates, config.out / _LOG)
     seen.restore(last["seen"])
+    # Sources that are done and not wanted any more go, and what a run that was cut off left behind.
+    cut_back(config.out, next_shard=last["next_shard"], validation_bytes=last["validation_bytes"])
+    _write(config.out / _STATE, json.dumps({"sources": done}, ensure_ascii=False))
     judge = Judge(config)
     with _judging(config, judge) as judged_chunks:
         for number in range(len(done), len(config.sources)):
             writer = ShardWriter(
                 config.out,
                 first_shard=last["next_shard"],
-                validation_bytes=last["validation_bytes"],
                 shard_characters=config.shard_characters,
             )
             counts = SourceReport.of(config.sources[number])
@@ -242,7 +244,6 @@ def _finished(config: CorpusConfig, links: list[str]) -> list[dict[str, Any]]:
         if record["fingerprint"] != link:
             break
         found.append(record)
-    # More sources than are wanted now: their rows must go, so the last wanted one is where it goes on.
     return found
 
 

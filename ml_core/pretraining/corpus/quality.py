@@ -13,8 +13,8 @@ RULES = {
     "empty": "nothing is left without mark-up and invisible characters",
     "too_short": "fewer characters than the least",
     "too_long": "more characters than the most",
-    "few_letters": "mostly digits and signs",
     "markup": "mark-up or code",
+    "few_letters": "mostly digits and signs",
     "boilerplate": "notices, navigation and adverts",
     "repeated_lines": "the same lines again and again",
     "repeated_ngrams": "the same phrases again and again",
@@ -60,7 +60,7 @@ def judge_document(text: str, quality: Quality) -> str | None:
         return "too_short"
     if len(text) > quality.max_characters:
         return "too_long"
-    return _unlettered(text, length, quality) or _repetitive(text, length, quality)
+    return _unlettered(text, length, quality.letters, quality) or _repetitive(text, length, quality)
 
 
 def judge_texts(texts: tuple[str, str], quality: Quality, *, translation: bool) -> str | None:
@@ -74,7 +74,7 @@ def judge_texts(texts: tuple[str, str], quality: Quality, *, translation: bool) 
     if max(len(first), len(second)) > quality.max_pair_characters:
         return "too_long"
     for text in texts:
-        rule = _unlettered(text, sum(map(len, text.split())), quality)
+        rule = _unlettered(text, sum(map(len, text.split())), quality.pair_letters, quality)
         if rule:
             return rule
     if first.casefold() == second.casefold():
@@ -84,13 +84,12 @@ def judge_texts(texts: tuple[str, str], quality: Quality, *, translation: bool) 
     return "unequal_lengths" if translation and apart else None
 
 
-def _unlettered(text: str, length: int, quality: Quality) -> str | None:
-    if not _LETTERS.search(text):
-        return "few_letters"
-    if len(_LETTERS.findall(text)) < quality.letters * (length - len(_PUNCTUATION.findall(text))):
-        return "few_letters"
+def _unlettered(text: str, length: int, letters: float, quality: Quality) -> str | None:
     if _all_of(match.group() for match in _MARKUP.finditer(text)) > quality.markup * length:
         return "markup"
+    found = len(_LETTERS.findall(text))
+    if not found or found < letters * (length - len(_PUNCTUATION.findall(text))):
+        return "few_letters"
     return None
 
 

@@ -33,25 +33,26 @@ class _Lines:
         self._file.close()
 
 
-class ShardWriter:
-    """The rows of one source: shards of its own from number ``first_shard`` on, and the end of the validation file,
-    which is cut to ``validation_bytes`` first."""
+def cut_back(directory: Path, *, next_shard: int, validation_bytes: int) -> None:
+    """Take away the shards from number ``next_shard`` on, and what is behind ``validation_bytes``."""
+    for path in directory.glob(TRAIN_SHARDS):
+        if int(path.name[6:11]) >= next_shard:
+            path.unlink()
+    with (directory / VALIDATION).open("ab") as file:
+        file.truncate(validation_bytes)
 
-    def __init__(
-        self, directory: Path, *, first_shard: int, validation_bytes: int, shard_characters: int
-    ) -> None:
+
+class ShardWriter:
+    """The rows of one source: shards of its own from number ``first_shard`` on, and the end of the validation file."""
+
+    def __init__(self, directory: Path, *, first_shard: int, shard_characters: int) -> None:
         self._directory = directory
         self._shard_characters = shard_characters
         self._characters = 0
         self.next_shard = first_shard
         self._shard: _Lines | None = None
         self._validation: _Lines | None = None
-        for path in directory.glob(TRAIN_SHARDS):
-            if int(path.name[6:11]) >= first_shard:
-                path.unlink()
         self._validation_path = directory / VALIDATION
-        with self._validation_path.open("ab") as file:
-            file.truncate(validation_bytes)
 
     def train(self, row: Mapping[str, Any], characters: int) -> None:
         if self._shard is not None and self._characters + characters > self._shard_characters:
