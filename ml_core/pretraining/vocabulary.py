@@ -136,7 +136,7 @@ def train_vocabulary(
         f"{name}_token": token
         for name, token in zip(("pad", "unk", "cls", "sep", "mask"), SPECIAL_TOKENS, strict=True)
     }
-    fast = PreTrainedTokenizerFast(
+    fast: Any = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=tokenizer, model_max_length=positions, **special
     )
     config = BertConfig(
@@ -209,7 +209,7 @@ def _add_tokens(tokenizer: dict[str, Any], new: Sequence[str]) -> int:
     """Number the new tokens behind all others; the size of the vocabulary then."""
     vocabulary: dict[str, int] = tokenizer["model"]["vocab"]
     numbers = [*vocabulary.values(), *(each["id"] for each in tokenizer["added_tokens"])]
-    first = max(numbers) + 1
+    first: int = max(numbers) + 1
     vocabulary.update({token: first + place for place, token in enumerate(new)})
     return first + len(new)
 

@@ -22,8 +22,10 @@ _TAG = re.compile(
     r"strong|sub|sup|table|tbody|td|templatestyles|th|thead|tr|tt|u|ul|var)(?:\s[^<>]{0,500})?/?>",
     re.IGNORECASE,
 )
-_UNREAD = re.compile(r"<(script|style)\b[^<>]{0,500}>.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
-_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+_UNREAD = re.compile(
+    r"<(script|style)\b[^<>]{0,500}>.{0,100000}?</\1\s*>", re.IGNORECASE | re.DOTALL
+)
+_COMMENT = re.compile(r"<!--.{0,20000}?-->", re.DOTALL)
 _BREAK = re.compile(r"<(?:br|p|/p|/div|/li|/tr|/h[1-6])\b[^<>]{0,100}>", re.IGNORECASE)
 
 

@@ -25,6 +25,8 @@ from ml_core.text.personal import mask_personal
 _LANGUAGE_CHARACTERS = 2000
 _COMPARED_CHARACTERS = 20_000
 _EXAMPLE_CHARACTERS = 160
+# However much of a text is mark-up, one this many times too long stays so.
+_HOPELESS = 10
 # Pairs shorter than this (a Chinese character counts twice) differ in what matters even when they are alike: "AA制 to
 # split the bill" and "AB制 to split the bill" are two entries of a dictionary. Only exact copies of them go.
 _SHORT_PAIR = 80
@@ -81,6 +83,9 @@ class Judge:
         texts = _texts_of(source, record)
         if isinstance(texts, Broken):
             return Judged("unreadable", texts.reason)
+        # Not even worth cleaning.
+        if max(map(len, texts)) > _HOPELESS * self._quality[source.name].max_characters:
+            return Judged("too_long", _example(texts[0]))
         texts = [tidy(text) for text in texts]
         if source.kind == "documents":
             return self._document(source, texts[0])

@@ -19,8 +19,8 @@ from ml_core.pretraining.corpus.config import PARTS, CorpusConfig, Source
 from ml_core.pretraining.corpus.judging import Judge, Judged
 from ml_core.pretraining.corpus.reading import Record, read_source
 from ml_core.pretraining.corpus.report import CorpusReport, SourceReport
-from ml_core.pretraining.corpus.seen import SeenTexts
-from ml_core.pretraining.corpus.writing import ShardWriter, cut_back
+from ml_core.pretraining.corpus.seen import RECORD_BYTES, SeenTexts
+from ml_core.pretraining.corpus.writing import TRAIN_SHARD, VALIDATION, ShardWriter, cut_back
 from ml_core.training.progress import TrainingCancelled
 
 REPORT = "report.json"
@@ -241,10 +241,23 @@ def _finished(config: CorpusConfig, links: list[str]) -> list[dict[str, Any]]:
         raise DataError(f"cannot be read: {error}", path=config.out / _STATE) from error
     found = []
     for record, link in zip(records, links, strict=False):
-        if record["fingerprint"] != link:
+        if record["fingerprint"] != link or not _is_there(config.out, record):
             break
         found.append(record)
     return found
+
+
+def _is_there(out: Path, record: dict[str, Any]) -> bool:
+    """Whether the files still have what a finished source wrote."""
+    sizes = {
+        _LOG: record["seen"] * RECORD_BYTES,
+        VALIDATION: record["validation_bytes"],
+        **{TRAIN_SHARD.format(number): 1 for number in record["report"]["shards"]},
+    }
+    return all(
+        (out / name).is_file() and (out / name).stat().st_size >= size
+        for name, size in sizes.items()
+    )
 
 
 def _read_report(out: Path, fingerprint: str) -> CorpusReport | None:

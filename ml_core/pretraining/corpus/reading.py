@@ -267,7 +267,8 @@ _TABLE_ROW = ("!", "|", "{|", "|}")
 def _wiki(file: _File) -> Iterator[Record]:
     """Articles of WikiExtractor: ``title``, ``text`` (with the title as its first line), and ``lead``, the first
     paragraph. Articles without a body, such as redirects, are left out."""
-    title, body = "", []
+    title = ""
+    body: list[str] = []
     for line in file.lines():
         if isinstance(line, Broken):
             yield line
@@ -330,8 +331,13 @@ def _tmx(file: _File) -> Iterator[Record]:
     """Units of a translation memory: the text of each language by the first part of its tag."""
     language = "{http://www.w3.org/XML/1998/namespace}lang"
     try:
-        for _, unit in ElementTree.iterparse(file.stream):  # noqa: S314  # expat here refuses entity bombs
-            if unit.tag != "tu":
+        # expat itself refuses entities that grow without end.
+        events = ElementTree.iterparse(file.stream, ("start", "end"))  # noqa: S314
+        body = None
+        for event, unit in events:
+            if unit.tag == "body":
+                body = unit
+            if event == "start" or unit.tag != "tu":
                 continue
             row = {}
             for variant in unit.iter("tuv"):
@@ -339,7 +345,8 @@ def _tmx(file: _File) -> Iterator[Record]:
                 segment = variant.find("seg")
                 if segment is not None:
                     row[re.split("[-_]", code.lower())[0]] = "".join(segment.itertext())
-            unit.clear()
+            # What was read is let go, or the tree would grow with the file.
+            (unit if body is None else body).clear()
             yield row
     except ElementTree.ParseError as error:
         raise DataError(f"{file.member} is not valid XML: {error}", path=file.path) from error

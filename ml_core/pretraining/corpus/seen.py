@@ -21,6 +21,7 @@ from ml_core.text.duplicates import BANDS, PERMUTATIONS, Signature, lsh_bands
 # Table slots a text: at 2 a lookup meets a later text's entry in 40 % of single bands; of 16 bands some are left.
 _SLOTS = 2
 _RECORD = np.dtype([("fingerprint", "<u8"), ("signature", "<u4", (PERMUTATIONS,))])
+RECORD_BYTES = _RECORD.itemsize
 
 
 class SeenTexts:
@@ -67,9 +68,9 @@ class SeenTexts:
     def restore(self, count: int) -> None:
         """Go on behind the first ``count`` texts of the log; what is behind them is cut off."""
         with self._log.open("ab") as file:
-            file.truncate(count * _RECORD.itemsize)
+            file.truncate(count * RECORD_BYTES)
         with self._log.open("rb") as file:
-            while content := file.read(_RECORD.itemsize * 4096):
+            while content := file.read(RECORD_BYTES * 4096):
                 records: Any = np.frombuffer(content, dtype=_RECORD)
                 for record in records:
                     signature = record["signature"].astype(np.uint32)

@@ -483,6 +483,16 @@ def test_sources_may_be_added_and_taken_away(tmp_path: Path) -> None:
     assert list(corpus_rows(other.out, "validation")) == []
 
 
+@pytest.mark.parametrize("lost", ["train-00000.jsonl.gz", "validation.jsonl.gz", "seen.bin"])
+def test_what_was_lost_is_made_again(tmp_path: Path, lost: str) -> None:
+    config = CorpusConfig.from_mapping(_three_sources(tmp_path) | {"out": tmp_path / "corpus"})
+    prepare_corpus(config)
+    before = _files(config.out)
+    (config.out / lost).unlink()
+    prepare_corpus(config)
+    assert _files(config.out) == before
+
+
 def test_several_processes_write_the_same_bytes(tmp_path: Path) -> None:
     values = _three_sources(tmp_path)
     for workers in (1, 2):
