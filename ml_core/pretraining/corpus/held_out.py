@@ -26,8 +26,10 @@ class HeldOut:
     def __init__(self, texts: Iterable[str], form: Callable[[str], str]) -> None:
         self._form = form
         self._texts = sorted({form(text) for text in texts if text.strip()})
-        self._exact = {content_hash(text) for text in self._texts}
         self._sets = [shingles(text) for text in self._texts]
+        # Without a shingle ("…", "😀") there is nothing to be near to.
+        pairs = zip(self._texts, self._sets, strict=True)
+        self._exact = {content_hash(text) for text, own in pairs if not own}
         counts = Counter(shingle for each in self._sets for shingle in each)
         self._index: dict[str, list[int]] = {}
         for number, each in enumerate(self._sets):
@@ -63,12 +65,9 @@ class HeldOut:
         own = shingles(text)
         if len(own) < fewest:
             return False
-        shared = own & self._keys
-        if own and not shared:
-            return False
-        if content_hash(text) in self._exact:
-            return True
-        candidates = {number for key in shared for number in self._index[key]}
+        if not own:
+            return content_hash(text) in self._exact
+        candidates = {number for key in own & self._keys for number in self._index[key]}
         return any(self._near(own, text, number) for number in candidates)
 
     def _near(self, own: set[str], text: str, number: int) -> bool:

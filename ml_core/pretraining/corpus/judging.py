@@ -209,14 +209,17 @@ def _texts_of(source: Source, record: Mapping[str, Any]) -> list[str] | Broken:
 
 
 def _held_out_texts(config: CorpusConfig) -> Iterator[str]:
-    """Each text of the files that are held out by itself."""
+    """Each text of the files that are held out by itself. Nothing may slip through because it could not be read."""
     for source in config.exclude:
+        found = False
         for record in read_source(source):
             texts = record if isinstance(record, Broken) else _texts_of(source, record)
-            # Nothing may slip through because it could not be read.
             if isinstance(texts, Broken):
                 raise DataError(f"exclude {source.name!r}: {texts.reason}")
+            found = True
             yield from map(tidy, texts)
+        if not found:
+            raise DataError(f"exclude {source.name!r}: there is no record in {source.path}")
 
 
 def _hinted(source: Source, first: str, second: str) -> list[tuple[str, str | None]]:

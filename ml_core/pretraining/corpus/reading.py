@@ -191,13 +191,12 @@ def _whole_json(file: _File) -> Any:
 
 
 def _json(file: _File) -> Iterator[Record]:
-    """Every object in a JSON document, however deep, that holds a text itself."""
+    """Every object in a JSON document, however deep, that has the columns of the source."""
+    needed = {column for columns in file.source.columns_of().values() for column in columns}
     stack = [_whole_json(file)]
     while stack:
         value = stack.pop()
-        if isinstance(value, dict) and any(
-            isinstance(each, (str, int, float)) for each in value.values()
-        ):
+        if isinstance(value, dict) and needed <= value.keys():
             lists = {k: " ".join(v) for k, v in value.items() if _texts(v)}
             yield value | lists
         elif isinstance(value, (dict, list)):

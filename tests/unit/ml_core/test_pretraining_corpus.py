@@ -375,6 +375,16 @@ def test_a_held_out_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None
         _documents(tmp_path, ZH, exclude=[{"path": str(bad)}])
 
 
+def test_a_held_out_file_without_a_record_is_an_error(tmp_path: Path) -> None:
+    bad = tmp_path / "test.json"
+    bad.write_text('{"data": [{"context": "x", "qas": [{"question": "y"}]}]}', "utf-8")
+    exclude = {"path": str(bad), "format": "json", "text": ["question", "context"]}
+    with pytest.raises(DataError, match=r"exclude 'test': there is no record"):
+        _documents(tmp_path, ZH, exclude=[exclude])
+    report, _ = _documents(tmp_path, ZH, exclude=[exclude | {"text": "question"}])
+    assert report.held_out == 1
+
+
 # --- split, resuming, sameness ----------------------------------------------------------------------
 
 
