@@ -26,6 +26,8 @@ from ml_core.training.options import ConfigError
 KINDS = ("corpus", "vocabulary", "masked_lm", "distil", "align", "contrast", "export")
 MODEL_KINDS = frozenset(KINDS) - {"corpus"}
 _NEEDS_MODEL = MODEL_KINDS - {"vocabulary"}
+# The directory that a stage writes, inside NAME-FINGERPRINT.
+OUTPUT = "output"
 _REFERENCE = "stage:"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 # What changes where or how fast a stage runs, or where its result is copied to, but not the result.
@@ -51,7 +53,7 @@ class StageEntry:
 
     @property
     def output(self) -> Path:
-        return self.directory / "output"
+        return self.directory / OUTPUT
 
     @property
     def record_file(self) -> Path:

@@ -108,6 +108,9 @@ def export(
         history=history,
     )
     (out / CARD).write_text(card, encoding="utf-8")
+    for file in out.iterdir():
+        # The writer of the weights lets only its owner read them.
+        file.chmod(0o644)
     return StageResult(out, figures)
 
 

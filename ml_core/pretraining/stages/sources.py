@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ml_core.data.errors import DataError
+from ml_core.pretraining.recipe_file import OUTPUT
 from ml_core.registry.artifact import sha256_file
 from ml_core.training.options import ConfigError
 
@@ -59,8 +60,10 @@ class Source:
 
     @property
     def name(self) -> str:
-        """What a reader knows it by."""
-        return " ".join(filter(None, (Path(self.path).name, self.source)))
+        """What a reader knows it by: its file, or the stage that wrote it, and the source."""
+        path = Path(self.path)
+        name = path.parent.name.rpartition("-")[0] if path.name == OUTPUT else path.name
+        return " ".join(filter(None, (name, self.source)))
 
     def files(self) -> list[Path]:
         """The files to train on, in order. Raises DataError where there are none."""

@@ -216,6 +216,7 @@ def test_from_raw_text_to_a_base(
     assert export.figures["vocabulary"] == extended.figures["size"]
     card = (result.model / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert "| corpus | toy | CC0 |" in card
+    assert "| align | corpus toy | that of the corpus |" in card
     # The other road is no part of this model's story.
     assert "| fresh |" not in card
     assert "$TOY/pairs.tsv" in card
