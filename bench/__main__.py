@@ -1,10 +1,11 @@
-"""`script/bench SECTION… [--json FILE] [--fresh]`, `script/bench --list`."""
+"""`script/bench SECTION… [--json FILE] [--fresh] [--models DIR]`, `script/bench --list`."""
 
 from __future__ import annotations
 
 import argparse
 import importlib
 import json
+import os
 import pkgutil
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import bench
 from bench.harness import Section, machine, machine_line, now, run_section, table, versions
+from ml_core.models.found_bases import BASES_VARIABLE
 from rootstock.config.embedded import var_directory
 
 
@@ -38,8 +40,20 @@ def main() -> int:
     parser.add_argument(
         "--only", default="", metavar="TEXT", help="measure only settings whose JSON has this text"
     )
+    parser.add_argument(
+        "--models",
+        action="append",
+        type=_models,
+        default=[],
+        metavar="DIR",
+        help="a model directory, or a folder of such, to measure as well (section base)",
+    )
     parser.add_argument("--fresh", action="store_true", help="measure again what was kept")
     options = parser.parse_args()
+    if options.models:
+        named = map(str, options.models)
+        known = os.environ.get(BASES_VARIABLE, "")
+        os.environ[BASES_VARIABLE] = os.pathsep.join([*named, *filter(None, [known])])
     if options.list:
         for section in available.values():
             print(f"{section.name:<12} {section.title}")
@@ -81,6 +95,13 @@ def main() -> int:
         report = {"date": now(), "machine": machine(), "sections": measured}
         options.json.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
     return 1 if failed else 0
+
+
+def _models(text: str) -> Path:
+    path = Path(text)
+    if not (any(path.glob("config.json")) or any(path.glob("*/config.json"))):
+        raise argparse.ArgumentTypeError(f"{text}: neither a model directory nor a folder of such")
+    return path.resolve()
 
 
 def progress(text: str) -> None:

@@ -24,6 +24,7 @@ import hashlib
 import json
 import os
 import platform
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -197,6 +198,18 @@ def machine_line(packages: Sequence[str]) -> str:
         f"{here['processor']}, {here['cores']} cores, {here['memory_gb']} GB, {here['system']}, "
         f"Python {here['python']}, {names}"
     )
+
+
+def commit() -> str:
+    """The commit of the checkout, for rows that outlive it."""
+    done = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout.strip() or "unknown"
 
 
 def now() -> str:

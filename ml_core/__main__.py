@@ -1,4 +1,4 @@
-"""The command line: ``python -m ml_core train | evaluate | predict | serve | …``, see `ml_core.commands`.
+"""The command line: ``python -m ml_core train | pretrain | evaluate | predict | serve | …``, see `ml_core.commands`.
 
 The last line on stdout is one JSON object (``predict``: one per text). Exit codes: 0 done, 2 bad input
 (one line on stderr says what), 130 stopped by SIGTERM or SIGINT, 137 memory limit.
@@ -16,6 +16,7 @@ from ml_core.commands import (
     mine_negatives,
     options,
     predict,
+    pretrain,
     robustness,
     search,
     select,
@@ -32,6 +33,7 @@ from ml_core.training import ConfigError, TrainingCancelled, TrainingError
 _COMMANDS = (
     train,
     search,
+    pretrain,
     evaluate,
     robustness,
     predict,

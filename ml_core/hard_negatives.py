@@ -16,6 +16,8 @@ import numpy as np
 
 from ml_core.data.errors import DataError
 from ml_core.data.rows import Row, read_rows, write_rows
+from ml_core.models.bases import AUTO, default_base
+from ml_core.training.starting_base import text_languages
 
 _ANCHORS_AT_ONCE = 256
 
@@ -83,7 +85,7 @@ def mine_negatives_file(
     out: Path,
     *,
     corpus: Path | None = None,
-    model: str = "packaged",
+    model: str = AUTO,
     max_length: int = 256,
     device: str = "auto",
     count: int = 1,
@@ -91,7 +93,7 @@ def mine_negatives_file(
     margin: float = 0.05,
 ) -> Mined:
     """`mine_negatives` from and to files: ``corpus`` has rows with a ``text`` (without it the positives of ``data``
-    are the corpus); ``model`` is an artefact of text-embedding or a base.
+    are the corpus); ``model`` is an artefact of text-embedding or a base, "auto" the default one for their languages.
 
     Raises DataError, ArtifactError, BaseModelError, and ValueError for a device this machine has not.
     """
@@ -109,6 +111,8 @@ def mine_negatives_file(
     from ml_core.models.embedding import EmbeddingPredictor
     from ml_core.registry.artifact import MANIFEST
 
+    if model == AUTO:
+        model = default_base(text_languages(texts))
     if (Path(model) / MANIFEST).is_file():
         embedder = EmbeddingPredictor.load(model, device=device)
     else:

@@ -7,15 +7,13 @@ in the code does not throw them away. Each row names the commit it was measured 
 from __future__ import annotations
 
 import statistics
-import subprocess
 from collections import defaultdict
 from typing import Any
 
-from bench.harness import Column, Progress, Row, Section
+from bench.harness import Column, Progress, Row, Section, commit
 from bench.training import measures
 from bench.training.measures import CHOICES, SEARCH
 from bench.training.recipes import EFFICIENT, ON, ON_UNLABELLED, ON_VALIDATED
-from rootstock.launch.bootstrap import ROOT
 
 _SEEDS = 3
 _FEW_SEEDS = 5
@@ -64,7 +62,7 @@ def configurations() -> list[dict[str, Any]]:
 def measure(configuration: dict[str, Any], progress: Progress) -> list[Row]:
     """The rows of one training."""
     rows = measures.LINES[configuration["line"]](configuration, progress)
-    return [{"commit": _commit(), **row} for row in rows]
+    return [{"commit": commit(), **row} for row in rows]
 
 
 def summarise(rows: list[Row]) -> list[Row]:
@@ -91,17 +89,6 @@ def summarise(rows: list[Row]) -> list[Row]:
                 summary[key] = statistics.mean(given) if numeric else given[-1]
         found.append(summary)
     return found
-
-
-def _commit() -> str:
-    done = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.stdout.strip() or "unknown"
 
 
 SECTION = Section(

@@ -25,9 +25,9 @@ def add(commands: Any) -> None:
     )
     command.add_argument(
         "--model",
-        default="packaged",
+        default="auto",
         metavar="NAME",
-        help="artefact of text-embedding, or a base, that says what is near (default %(default)s)",
+        help="artefact of text-embedding, or a base, that says what is near (default %(default)s: by the language of the rows)",
     )
     command.add_argument(
         "--count", type=positive, default=1, metavar="N", help="negatives of a pair, at most"

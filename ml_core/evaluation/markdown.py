@@ -76,6 +76,13 @@ _NUMBERS: dict[str, tuple[tuple[str, str], ...]] = {
         ("bits_per_character", "bits per character"),
         ("tokens", "predicted tokens"),
     ),
+    "imitation": (
+        ("matched", "translations found, both ways"),
+        ("there", "found from the text"),
+        ("back", "found from the translation"),
+        ("teacher_cosine", "cosine with the teacher"),
+        ("source_cosine", "cosine with the teacher, its own text"),
+    ),
 }
 _RANKING_NAMES = {"ndcg": "nDCG", "recall": "recall", "mrr": "MRR", "hit": "hit rate"}
 _COUNTED = {
@@ -84,6 +91,7 @@ _COUNTED = {
     "ranking": "queries",
     "generation": "texts",
     "language-model": "texts",
+    "imitation": "texts",
 }
 _MOST_LABELS = 100
 _MOST_ERRORS = 10

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ml_core.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from ml_core.models.bases import BaseModelError, resolve_base
+    from ml_core.models.bases import BaseModelError, default_base, resolve_base
     from ml_core.models.prediction import Prediction
     from ml_core.models.predictor import Predictor
     from ml_core.models.prompts import PromptError, read_verbalisers
@@ -17,6 +17,7 @@ __all__ = [
     "Prediction",
     "Predictor",
     "PromptError",
+    "default_base",
     "read_verbalisers",
     "resolve_base",
 ]
@@ -28,6 +29,7 @@ __getattr__, __dir__ = lazy_exports(
         "Prediction": "prediction",
         "Predictor": "predictor",
         "PromptError": "prompts",
+        "default_base": "bases",
         "read_verbalisers": "prompts",
         "resolve_base": "bases",
     },

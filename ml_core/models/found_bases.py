@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ml_core.models.bases import PACKAGED, BaseModelError, quiet_transformers, resolve_base
+from ml_core.models.bases import SHIPPED, BaseModelError, quiet_transformers, resolve_base
 from ml_core.registry.artifact import WEIGHTS, Artifact, sha256_file
 
 BASES_VARIABLE = "ROOTSTOCK_BASES"
@@ -68,9 +68,9 @@ def _weight_files(directory: Path) -> list[Path]:
 def find_base(artifact: Artifact) -> Path:
     """The directory of the base that ``artifact`` was trained from, with just the weights that it had then.
 
-    Looked for: the packaged model or the model hub's cache by name; a directory of the base's name beside the artefact
-    or below a directory of the environment variable ROOTSTOCK_BASES (several are parted as in PATH); the place where
-    it was, relative to the artefact, when it was trained.
+    Looked for: a model of the installation or the model hub's cache by name; a directory of the base's name beside the
+    artefact or below a directory of the environment variable ROOTSTOCK_BASES (several are parted as in PATH); the place
+    where it was, relative to the artefact, when it was trained.
 
     Raises BaseModelError saying where it was looked for, or that the base found has other weights.
     """
@@ -97,8 +97,8 @@ def _candidates(artifact: Artifact) -> Iterator[str | Path]:
     name = artifact.manifest.base
     record: Any = artifact.manifest.options.get("efficient")
     recorded = record.get("base_path") if isinstance(record, dict) else None
-    if name == PACKAGED:
-        yield PACKAGED
+    if name in SHIPPED:
+        yield name
         return
     if recorded is None:
         yield name  # a hub name

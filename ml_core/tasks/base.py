@@ -27,7 +27,8 @@ class TaskData:
     """The rows of one run, read, checked and split. ``labels`` are in sorted order, empty for a task without.
 
     Methods that add or change rows before training (augmentation, replay, pseudo-labels) change ``train``; the hashes
-    stay those of the files.
+    stay those of the files. ``settings`` are JSON values that a run must share, besides options and files, to go on
+    from another's checkpoint.
     """
 
     train: list[Any]
@@ -36,6 +37,7 @@ class TaskData:
     train_sha256: str = ""
     validation_sha256: str | None = None
     extra: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass

@@ -18,7 +18,7 @@ from ml_core.models.language_model import MaskedModel, load_masked_model
 from ml_core.models.tokenise import readable_languages
 from ml_core.registry.artifact import CONFIG, Artifact, ArtifactError
 from ml_core.tasks.base import Batch, Evaluation, Feature, Loss, Task, TaskData
-from ml_core.tasks.masking import IGNORED, blocks, hide
+from ml_core.tasks.masking import IGNORED, Blocks, blocks, hide
 from ml_core.tasks.reading_texts import read_text_rows
 from ml_core.tasks.text import evaluation_batches, padded
 from ml_core.training.config import ConfigError, TrainConfig
@@ -46,12 +46,14 @@ class MaskedLanguageModel(Task):
             )
         self.encoder().config.pad_token_id = self.tokenizer.pad_token_id
         self._masking = _Masking(self.tokenizer, config.max_length, config.masking, config.seed)
+        self._tokens = 0
 
-    def features(self, rows: Sequence[Any]) -> list[Feature]:
+    def features(self, rows: Sequence[Any]) -> Blocks:
         return self._masking.features([row.content["text"] for row in rows])
 
-    def sampler(self, features: Sequence[Feature], *, batch_size: int, seed: int) -> LengthBuckets:
-        lengths = [feature["length"] for feature in features]
+    def sampler(self, features: Any, *, batch_size: int, seed: int) -> LengthBuckets:
+        lengths = features.lengths
+        self._tokens = sum(lengths)
         return _EpochBuckets(self._masking, lengths, batch_size=batch_size, seed=seed)
 
     def collate(self, features: list[Feature]) -> Batch:
@@ -83,6 +85,9 @@ class MaskedLanguageModel(Task):
         return self.config.languages or readable_languages(
             self.tokenizer.backend_tokenizer, self.tokenizer.unk_token_id
         )
+
+    def describe(self) -> dict[str, Any]:
+        return {"tokens_per_epoch": self._tokens}
 
 
 class MaskedLanguageModelPredictor:
@@ -163,7 +168,7 @@ class _Masking:
         special = {*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder}
         self._ordinary = [number for number in range(len(tokenizer)) if number not in special]
 
-    def features(self, texts: Sequence[str]) -> list[Feature]:
+    def features(self, texts: Sequence[str]) -> Blocks:
         return blocks(texts, self._tokenizer, width=self.width)
 
     def collate(self, features: Sequence[Feature], *, epoch: int | str | None = None) -> Batch:

@@ -8,9 +8,11 @@ become the mask token, 10 % random tokens, 10 % stay.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from random import Random
-from typing import Any
+from typing import Any, overload
 
 from ml_core.tasks.base import Feature
 from ml_core.tasks.conversations import special_ends
@@ -18,38 +20,83 @@ from ml_core.text.segmentation import cut_chinese
 
 IGNORED = -100
 _NO_WORD = -1
+_TEXTS_AT_ONCE = 1000
 _HAN_FIRST, _HAN_LAST = "\u3400", "\u9fff"
 
 
-def blocks(texts: Sequence[str], tokenizer: Any, *, width: int) -> list[Feature]:
+class Blocks(Sequence[Feature]):
+    """Blocks of tokens in a few bytes a token; each becomes a feature when it is asked for, as lists of a large corpus
+    would not fit."""
+
+    def __init__(self) -> None:
+        self._ids, self._words, self._places = array("i"), array("i"), array("q", [0])
+
+    def add(self, ids: Sequence[int], words: Sequence[int]) -> None:
+        """Add a block, unless there is no word in it."""
+        if any(word != _NO_WORD for word in words):
+            self._ids.extend(ids)
+            self._words.extend(words)
+            self._places.append(len(self._ids))
+
+    @property
+    def lengths(self) -> list[int]:
+        """The number of each block's tokens."""
+        return [after - before for before, after in pairwise(self._places)]
+
+    def __len__(self) -> int:
+        return len(self._places) - 1
+
+    @overload
+    def __getitem__(self, place: int) -> Feature: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Feature]: ...
+    def __getitem__(self, place: int | slice) -> Feature | list[Feature]:
+        if isinstance(place, slice):
+            return [self[each] for each in range(*place.indices(len(self)))]
+        number = place + len(self) if place < 0 else place
+        if not 0 <= number < len(self):
+            raise IndexError(place)
+        begin, end = self._places[number], self._places[number + 1]
+        return {
+            "input_ids": self._ids[begin:end].tolist(),
+            "words": self._words[begin:end].tolist(),
+            "number": number,
+            "length": end - begin,
+        }
+
+
+def blocks(texts: Sequence[str], tokenizer: Any, *, width: int) -> Blocks:
     """Blocks of at most ``width`` tokens: ``input_ids``, ``words`` (the number of each token's word, -1 for special
     tokens), ``number`` and ``length``."""
     before, after = special_ends(tokenizer)
     room = width - len(before) - len(after)
-    found: list[tuple[list[int], list[int]]] = []
-
-    def begin() -> tuple[list[int], list[int]]:
-        found.append((list(before), [_NO_WORD] * len(before)))
-        return found[-1]
-
-    ids, words = begin()
-    encodings = tokenizer(list(texts), add_special_tokens=False, return_offsets_mapping=True)
-    for place, text in enumerate(texts):
-        tokens = encodings["input_ids"][place]
-        numbers = _words(text, encodings[place].word_ids, encodings["offset_mapping"][place])
+    found = Blocks()
+    ids, words = list(before), [_NO_WORD] * len(before)
+    for tokens, numbers in _tokenised(texts, tokenizer):
         for start in range(0, len(tokens), room):
             piece = tokens[start : start + room]
             if len(ids) + len(piece) + len(after) > width:
-                ids, words = begin()
+                found.add(ids, words)
+                ids, words = list(before), [_NO_WORD] * len(before)
             shift = max(words, default=_NO_WORD) + 1
             ids += [*piece, *after]
             words += [number + shift for number in numbers[start : start + room]]
             words += [_NO_WORD] * len(after)
-    return [
-        {"input_ids": ids, "words": words, "number": number, "length": len(ids)}
-        for number, (ids, words) in enumerate(found)
-        if any(word != _NO_WORD for word in words)
-    ]
+    found.add(ids, words)
+    return found
+
+
+def _tokenised(
+    texts: Sequence[str], tokenizer: Any
+) -> Iterator[tuple[Sequence[int], Sequence[int]]]:
+    """The token ids of each text and the number of each token's word; what the tokenizer makes of a text is many times
+    its ids, so not of all texts at a time."""
+    for start in range(0, len(texts), _TEXTS_AT_ONCE):
+        part = list(texts[start : start + _TEXTS_AT_ONCE])
+        made = tokenizer(part, add_special_tokens=False, return_offsets_mapping=True)
+        for place, text in enumerate(part):
+            numbers = _words(text, made[place].word_ids, made["offset_mapping"][place])
+            yield made["input_ids"][place], numbers
 
 
 def hide(

@@ -48,6 +48,7 @@ class TextEmbedding(Task):
             scored = "score" in data.train[0].content
             self.pair_loss = "cosent" if scored else "contrastive"
         hidden = int(self._base.encoder.config.hidden_size)
+        self._tokens = 0
         self._sizes = [hidden // part for part in ((1, 2, 4, 8) if config.matryoshka else (1,))]
 
     def features(self, rows: Sequence[Any]) -> list[Feature]:
@@ -76,6 +77,7 @@ class TextEmbedding(Task):
 
     def sampler(self, features: Sequence[Feature], *, batch_size: int, seed: int) -> LengthBuckets:
         """For the contrastive loss rows that share a positive are kept out of each other's batches."""
+        self._tokens = sum(feature["length"] for feature in features)
         if self.pair_loss != "contrastive":
             return super().sampler(features, batch_size=batch_size, seed=seed)
         return DistinctBatches(
@@ -152,6 +154,7 @@ class TextEmbedding(Task):
             "normalised": True,
             "embedding_size": self._sizes[0],
             "embedding_sizes": self._sizes,
+            "tokens_per_epoch": self._tokens,
         }
 
     def _mean_loss(self, vectors: list[Tensor], batch: Batch) -> Tensor:

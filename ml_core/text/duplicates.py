@@ -72,26 +72,27 @@ def content_hash(text: str) -> bytes:
     return hashlib.blake2b(key.encode("utf-8"), digest_size=32).digest()
 
 
-def _shingles(text: str) -> set[str]:
-    """Character 4-grams of words, 2-grams of East Asian runs, whole numbers (counted thrice).
+def shingles(text: str) -> set[str]:
+    """What two texts are compared by: character 4-grams of words, 2-grams of East Asian runs,
+    whole numbers (counted thrice).
 
     Words are padded with one space, so that a short word is a shingle too. Two releases that
     differ in one figure are often different news, hence the weight of numbers.
     """
-    shingles: set[str] = set()
+    found: set[str] = set()
     for token in _tokens(text):
         if token[-1].isdigit():
-            shingles.update((token, token + "\x01", token + "\x02"))
+            found.update((token, token + "\x01", token + "\x02"))
         elif _IS_CJK.match(token):
             if len(token) == 1:
-                shingles.add(token)
-            shingles.update(token[at : at + 2] for at in range(len(token) - 1))
+                found.add(token)
+            found.update(token[at : at + 2] for at in range(len(token) - 1))
         else:
             padded = f" {token} "
             if len(padded) < 4:
-                shingles.add(padded)
-            shingles.update(padded[at : at + 4] for at in range(len(padded) - 3))
-    return shingles
+                found.add(padded)
+            found.update(padded[at : at + 4] for at in range(len(padded) - 3))
+    return found
 
 
 @functools.lru_cache(maxsize=8)
@@ -110,10 +111,10 @@ def minhash_signature(text: str, *, permutations: int = PERMUTATIONS) -> Signatu
     """
     if permutations < 1:
         raise ValueError(f"permutations must be at least 1, got {permutations}")
-    shingles = _shingles(text)
-    if not shingles:
+    found = shingles(text)
+    if not found:
         return np.full(permutations, _EMPTY_SLOT, dtype=np.uint32)
-    crc = [zlib.crc32(shingle.encode("utf-8")) for shingle in shingles]
+    crc = [zlib.crc32(shingle.encode("utf-8")) for shingle in found]
     hashes = np.fromiter(crc, dtype=np.uint64, count=len(crc))
     multiplier, offset = _permutations(permutations)
     # Unsigned arithmetic modulo 2^64; the high half of the product is the well-mixed one.
@@ -154,7 +155,7 @@ def near_duplicate(first: str, second: str) -> bool:
     figures disagree: "Morning brief, 7 July" and "Morning brief, 8 July" are two stories however
     alike they look, as are two results of the same form.
     """
-    shingles_first, shingles_second = _shingles(first), _shingles(second)
+    shingles_first, shingles_second = shingles(first), shingles(second)
     if not shingles_first or not shingles_second:
         return False
     shared = len(shingles_first & shingles_second)

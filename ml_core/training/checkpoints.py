@@ -31,7 +31,7 @@ def fingerprint(config: TrainConfig, data: TaskData) -> dict[str, Any]:
     """What two runs must have in common for one to go on from the other's checkpoint: options and data."""
     options = {key: value for key, value in config.to_dict().items() if key not in _FREE}
     hashes = {"train_sha256": data.train_sha256, "validation_sha256": data.validation_sha256}
-    found: dict[str, Any] = json.loads(json.dumps(options | hashes))
+    found: dict[str, Any] = json.loads(json.dumps(options | hashes | data.settings))
     return found
 
 

@@ -8,6 +8,7 @@ import math
 import platform
 import random
 import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +18,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 
+from ml_core.models.bases import is_directory_base
 from ml_core.models.classifier import select_device
 from ml_core.models.efficient.attachment import attachment_of
 from ml_core.registry.artifact import CARD, MANIFEST, Artifact, Manifest, write_artifact
@@ -43,8 +45,15 @@ from ml_core.training.weights import failed_read, failed_write, put_back
 _TOKENIZER_SETTINGS = "tokenizer_config.json"
 
 
-def run(config: TrainConfig, data: TaskData, reporter: Reporter) -> Artifact:
-    """Train on ``data``; see `ml_core.training.train`."""
+def run(
+    config: TrainConfig,
+    data: TaskData,
+    reporter: Reporter,
+    *,
+    build: Callable[[TrainConfig, TaskData], Task] | None = None,
+) -> Artifact:
+    """Train on ``data``; see `ml_core.training.train`. ``build`` makes another task than ``config.task`` names, whose
+    artefact is one of that name all the same; what it learns with besides the options is ``data.settings``."""
     try:
         device = select_device(config.device)
     except ValueError as error:
@@ -75,6 +84,7 @@ def run(config: TrainConfig, data: TaskData, reporter: Reporter) -> Artifact:
                 begun=begun,
                 marks=marks,
                 trackers=trackers,
+                build=build or task_class(config.task),
             )
         except (OSError, SafetensorError, RuntimeError) as error:
             problem = failed_write(error, (directory, config.out))
@@ -131,8 +141,9 @@ def _train(
     begun: bool,
     marks: dict[str, Any],
     trackers: list[Tracker],
+    build: Callable[[TrainConfig, TaskData], Task],
 ) -> Artifact:
-    task = task_class(config.task)(config, data)
+    task = build(config, data)
     context = Run(
         config=config,
         task=task,
@@ -244,7 +255,7 @@ def _manifest(
     config: TrainConfig, context: Run, evaluation: Evaluation, calibration: dict[str, Any]
 ) -> Manifest:
     # A directory says nothing on another machine; its name may.
-    is_directory = config.base != "packaged" and Path(config.base).is_dir()
+    is_directory = is_directory_base(config.base)
     task, data = context.task, context.task.data
     base = task.base_name() or (Path(config.base).resolve().name if is_directory else config.base)
     parent = None

@@ -8,6 +8,7 @@ from ml_core.registry.artifact import Artifact, check_free
 from ml_core.tasks.reading import read_data
 from ml_core.training.config import TrainConfig
 from ml_core.training.progress import Progress, Reporter
+from ml_core.training.starting_base import with_base
 
 
 def train(
@@ -31,6 +32,7 @@ def train(
     reporter.report("load")
     check_free(config.out, overwrite=config.overwrite)
     data = read_data(config)
+    config = with_base(config, data)
     # Bad data is known by now; only good data is worth the seconds that loading torch takes.
     from ml_core.training.run import run
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ml_core.models.bases import PACKAGED
+from ml_core.models.bases import is_directory_base
 from ml_core.models.efficient.adalora import Allocator
 from ml_core.models.efficient.adalora import attach as attach_adalora
 from ml_core.models.efficient.attachment import (
@@ -82,7 +82,7 @@ class Efficient(Method):
         if not whole:
             directory = base_directory(config.base)
             digest = base_digest(directory)
-            if config.base != PACKAGED and Path(config.base).is_dir():
+            if is_directory_base(config.base):
                 out = config.out.expanduser().resolve()
                 record["base_path"] = os.path.relpath(directory.resolve(), out)
         note(run.task.model, Attachment(config.method, record, not whole, digest))

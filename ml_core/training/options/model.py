@@ -23,8 +23,10 @@ TASKS = (
 class ModelOptions:
     task: str = option("What to learn.", default="text-classification", choices=TASKS)
     base: str = option(
-        'Model to start from: "packaged" (all-MiniLM-L6-v2, English), a directory, or a hub name.',
-        default="packaged",
+        'Model to start from: "packaged" (all-MiniLM-L6-v2, English), "rootstock-mini" (English and Chinese), a '
+        'directory, or a hub name; "auto": rootstock-mini when a twentieth of the training texts is Chinese, else '
+        "packaged.",
+        default="auto",
     )
     weights: str = option(
         '"pretrained", or "random": the architecture and tokenizer of the base with fresh weights, to see what '

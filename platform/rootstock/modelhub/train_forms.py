@@ -237,6 +237,8 @@ def _field(option: Option) -> forms.Field:  # noqa: PLR0911 - one a kind
             return forms.MultipleChoiceField(**shared)
         return forms.ChoiceField(choices=[("", unset)], **shared)
     attributes = {"placeholder": shown, "autocomplete": "off"}
+    if option.name == "base":
+        attributes["list"] = "bases"
     if option.kind == "bool":
         yes_no = [("", unset), ("true", _("yes")), ("false", _("no"))]
         return forms.ChoiceField(choices=yes_no, **shared)

@@ -48,8 +48,10 @@ _MOST_TRIED = 50
 _MAX_WORDS = 200
 
 _REFERENCE = re.compile(r"(file|dataset|snapshot):([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
-# A base is the packaged model or a hub name. A path would reach other organisations' files.
-_BASE = re.compile(r"packaged|[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+# The bases that need no download.
+BASES = ("auto", "packaged", "rootstock-mini")
+# A base is one of these or a hub name. A path would reach other organisations' files.
+_BASE = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _LANGUAGE = re.compile(r"[a-z]{2,3}")
 
 
@@ -206,7 +208,9 @@ def _placeholder(option: Option, value: Any) -> Any:
     if isinstance(value, str) and ("\0" in value or len(value) > _MAX_WORDS):
         raise bad_option(option.name, _("This text is too long or has characters it may not have."))
     if option.name == "base" and not (isinstance(value, str) and _BASE.fullmatch(value)):
-        raise bad_option("base", _("Use “packaged” or the name of a model on the hub."))
+        raise bad_option(
+            "base", _("Use “auto”, “packaged”, “rootstock-mini” or the name of a model on the hub.")
+        )
     if option.kind == "names":
         words = value.split(",") if isinstance(value, str) else value
         if not isinstance(words, list | tuple) or len(words) > _MAX_WORDS:

@@ -109,6 +109,28 @@ def test_the_form_has_the_options_of_the_task(page: Any, dataset: Dataset) -> No
     assert "Passes over the training data" in html
 
 
+def test_chinese_texts_are_warned_about_only_where_no_base_reads_them(
+    page: Any,
+    dataset: Dataset,
+    organisation: Organisation,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("ROOTSTOCK_DEFAULT_BASES", raising=False)
+    warning = "For Chinese texts name a base that can read them"
+    monkeypatch.setattr("ml_core.models.bases._MINI_DIRECTORY", tmp_path)
+    assert warning not in page(train(dataset))
+    with organisation_scope(organisation.pk):
+        dataset.language = "mixed"
+        dataset.save()
+    assert warning in page(train(dataset))
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).touch()
+    shown = page(train(dataset))
+    assert warning not in shown
+    assert '<option value="rootstock-mini">' in shown
+
+
 @pytest.mark.parametrize("task", Task.values)
 def test_the_form_is_chinese_on_a_chinese_page(
     page: Any, organisation: Organisation, task: str

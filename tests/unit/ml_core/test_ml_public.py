@@ -21,7 +21,8 @@ from ml_core.training.methods import wanted_methods
 from ml_core.training.search import check_space
 
 PACKAGES = (
-    "augmentation", "data", "evaluation", "knowledge", "models", "registry", "serving", "tasks", "training",
+    "augmentation", "data", "evaluation", "knowledge", "models", "pretraining", "registry", "serving", "tasks",
+    "training",
 )  # fmt: skip
 DOCUMENTS = REPOSITORY / "docs"
 

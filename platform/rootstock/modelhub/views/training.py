@@ -11,13 +11,14 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
+from ml_core.models import default_base
 from ml_core.training import training_options
 from rootstock.common.problems import Problem
 from rootstock.modelhub import selectors, services
 from rootstock.modelhub.forms import show_problem
 from rootstock.modelhub.models import Dataset, ModelVersion, Snapshot, TrainingRun
 from rootstock.modelhub.train_forms import RecipeForm, TrainForm, recipe_initial
-from rootstock.modelhub.training_settings import FILES
+from rootstock.modelhub.training_settings import BASES, FILES
 from rootstock.modelhub.views.datasets import dataset_or_404
 from rootstock.tenancy.pages import requires
 from rootstock.tenancy.permissions import Permission
@@ -138,6 +139,8 @@ def _page(
         "dataset": dataset,
         "names": selectors.model_names(),
         "recipe": RecipeForm(),
+        "bases": BASES,
+        "cannot_read": dataset.language != "en" and default_base(("zh",)) == "packaged",
         "wrong_task_words": _("The recipe is for another task; only what fits was taken over."),
         **context,
     }
