@@ -27,7 +27,7 @@ def add(commands: Any) -> None:
         "--model",
         default="auto",
         metavar="NAME",
-        help="artefact of text-embedding, or a base, that says what is near (default %(default)s: by the language of the rows)",
+        help="artefact of text-embedding, or a base, that says what is near (default %(default)s: by language)",
     )
     command.add_argument(
         "--count", type=positive, default=1, metavar="N", help="negatives of a pair, at most"
