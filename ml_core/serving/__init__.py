@@ -15,14 +15,25 @@ if TYPE_CHECKING:
         ModelNotLoaded,
         Overloaded,
     )
-    from ml_core.serving.protocol import ClassifyRequest, ClassifyResult, Health, ModelInfo
+    from ml_core.serving.protocol import (
+        BackboneInfo,
+        ClassifyRequest,
+        ClassifyResult,
+        Entity,
+        Health,
+        ModelInfo,
+        PredictRequest,
+        PredictResult,
+    )
     from ml_core.serving.server import serve
 
 __all__ = [
     "AsyncInferenceClient",
+    "BackboneInfo",
     "ClassifyRequest",
     "ClassifyResult",
     "DeadlineExceeded",
+    "Entity",
     "Health",
     "InferenceClient",
     "InferenceError",
@@ -30,6 +41,8 @@ __all__ = [
     "ModelInfo",
     "ModelNotLoaded",
     "Overloaded",
+    "PredictRequest",
+    "PredictResult",
     "serve",
 ]
 
@@ -37,9 +50,11 @@ __getattr__, __dir__ = lazy_exports(
     __name__,
     {
         "AsyncInferenceClient": "client",
+        "BackboneInfo": "protocol",
         "ClassifyRequest": "protocol",
         "ClassifyResult": "protocol",
         "DeadlineExceeded": "errors",
+        "Entity": "protocol",
         "Health": "protocol",
         "InferenceClient": "client",
         "InferenceError": "errors",
@@ -47,6 +62,8 @@ __getattr__, __dir__ = lazy_exports(
         "ModelInfo": "protocol",
         "ModelNotLoaded": "errors",
         "Overloaded": "errors",
+        "PredictRequest": "protocol",
+        "PredictResult": "protocol",
         "serve": "server",
     },
 )

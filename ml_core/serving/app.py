@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from ml_core.serving.engine import Engine
 from ml_core.serving.errors import STATUS, InferenceError, Overloaded
-from ml_core.serving.protocol import DEADLINE_HEADER, parse_classify, parse_model
+from ml_core.serving.protocol import DEADLINE_HEADER, parse_model, parse_predict
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ class App:
         wanted = {
             "/healthz": "GET",
             "/metrics": "GET",
-            "/v1/classify": "POST",
+            "/v1/predict": "POST",
             "/v1/load": "POST",
             "/v1/unload": "POST",
         }.get(path)
@@ -105,8 +105,9 @@ class App:
         if path == "/v1/unload":
             return asdict(self._engine.unload(parse_model(body)))
         timeout = _timeout(headers.get(DEADLINE_HEADER))
+        requests, priority = parse_predict(body)
         results = await _unless_gone(
-            self._engine.classify(parse_classify(body), timeout=timeout), receive
+            self._engine.predict(requests, timeout=timeout, priority=priority), receive
         )
         return {"results": [asdict(result) for result in results]}
 

@@ -16,7 +16,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +33,7 @@ from ml_core.serving.errors import (
     Overloaded,
 )
 from ml_core.serving.metrics import ServingMetrics
-from ml_core.serving.protocol import ClassifyRequest, ClassifyResult, Health, ModelInfo
+from ml_core.serving.protocol import Health, ModelInfo, PredictRequest, PredictResult, Priority
 from ml_core.serving.waiting import Answer, WaitingLine, WaitingText
 
 logger = logging.getLogger(__name__)
@@ -96,13 +96,18 @@ class Engine:
         for pool in (self._compute, self._encode, self._load_models):
             pool.shutdown(cancel_futures=True)
 
-    async def classify(
-        self, requests: Sequence[ClassifyRequest], *, timeout: float | None
-    ) -> list[ClassifyResult]:
+    async def predict(
+        self,
+        requests: Sequence[PredictRequest],
+        *,
+        timeout: float | None,
+        priority: Priority = "interactive",
+        organisation: str = "",
+    ) -> list[PredictResult]:
         """Answer all requests or raise: Overloaded, ModelNotLoaded, DeadlineExceeded after
         ``timeout`` seconds."""
         arrived = time.monotonic()
-        count = sum(len(request.texts) for request in requests)
+        count = sum(len(request.inputs) for request in requests)
         self._admit(count)
         tasks = [asyncio.ensure_future(self._classify_one(request)) for request in requests]
         try:
@@ -165,21 +170,22 @@ class Engine:
             )
         self._depth += count
 
-    async def _classify_one(self, request: ClassifyRequest) -> ClassifyResult:
+    async def _classify_one(self, request: PredictRequest) -> PredictResult:
         loaded = await self._get(request.model)
         loop = asyncio.get_running_loop()
-        encoded = await loop.run_in_executor(self._encode, loaded.predictor.encode, request.texts)
+        encoded = await loop.run_in_executor(self._encode, loaded.predictor.encode, request.inputs)
         answer = Answer(len(encoded), len(loaded.predictor.labels))
         for place, token_ids in enumerate(encoded):
             loaded.line.add(WaitingText(token_ids, next(self._arrivals), place, answer))
         self._busy.add(loaded)
         self._wake.set()
-        rows = loaded.predictor.guided(np.asarray(await answer.future), request.texts)
+        rows = loaded.predictor.guided(np.asarray(await answer.future), request.inputs)
         self.metrics.texts.labels(model=loaded.info.model).inc(len(encoded))
-        return ClassifyResult(
+        return PredictResult(
             model=request.model,
             digest=loaded.info.digest,
-            predictions=tuple(loaded.predictor.prediction(row) for row in rows),
+            task=loaded.info.task,
+            outputs=tuple(asdict(loaded.predictor.prediction(row)) for row in rows),
         )
 
     async def _compute_batches(self) -> None:

@@ -20,9 +20,11 @@ class Overloaded(InferenceError):
 
 
 class ModelNotLoaded(InferenceError):
-    """The model cannot be used: not there, damaged, outside the allowed directory, or not loaded.
+    """The model cannot be used: not there, damaged, outside the allowed directory, not loaded, too large for the
+    memory that models may take, or what it says is not a number.
 
-    ``code`` is "model_not_found", "model_damaged", "model_not_allowed" or "model_not_loaded".
+    ``code`` is "model_not_found", "model_damaged", "model_not_allowed", "model_not_loaded", "model_too_large" or
+    "model_failed".
     """
 
 
@@ -51,6 +53,8 @@ STATUS = {
     "method_not_allowed": 405,
     "too_large": 413,
     "model_damaged": 422,
+    "model_too_large": 422,
+    "model_failed": 422,
     "overloaded": 429,
     "internal_error": 500,
     "unavailable": 503,

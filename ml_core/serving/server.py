@@ -9,7 +9,7 @@ import socket
 import sys
 from pathlib import Path
 
-from ml_core.serving.client import split_address
+from ml_core.serving.transport import split_address
 
 _DRAIN_SECONDS = 30
 _BACKLOG = 512

@@ -240,9 +240,7 @@ def _remember(
     if rate <= 0:
         return list(predictions)
     return [
-        AskedPrediction(prediction.label, prediction.probabilities, text)
-        if random.random() < rate
-        else prediction
+        AskedPrediction(**vars(prediction), text=text) if random.random() < rate else prediction
         for text, prediction in zip(texts, predictions, strict=True)
     ]
 

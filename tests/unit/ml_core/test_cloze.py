@@ -410,7 +410,7 @@ def test_the_inference_process_answers_for_it(asked: Artifact) -> None:
     import asyncio
 
     from ml_core.serving.engine import Engine
-    from ml_core.serving.protocol import ClassifyRequest
+    from ml_core.serving.protocol import PredictRequest
 
     texts = [text for text, _ in short_rows(20, seed=9)] + ["bank " * 400, "[MASK]"]
 
@@ -420,15 +420,15 @@ def test_the_inference_process_answers_for_it(asked: Artifact) -> None:
         )
         engine.start()
         try:
-            return await engine.classify([ClassifyRequest(asked.path.name, texts)], timeout=60)
+            return await engine.predict([PredictRequest(asked.path.name, texts)], timeout=60)
         finally:
             await engine.close()
 
     [result] = asyncio.run(ask())
     expected = Predictor.load(asked, device="cpu").predict(texts)
-    assert [each.label for each in result.predictions] == [each.label for each in expected]
-    for served, own in zip(result.predictions, expected, strict=True):
-        assert served.probabilities == pytest.approx(own.probabilities, abs=1e-5)
+    assert [each["label"] for each in result.outputs] == [each.label for each in expected]
+    for served, own in zip(result.outputs, expected, strict=True):
+        assert served["probabilities"] == pytest.approx(own.probabilities, abs=1e-5)
 
 
 def test_it_is_a_base_again(asked: Artifact, options: Options, tmp_path: Path) -> None:

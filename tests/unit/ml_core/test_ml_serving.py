@@ -84,7 +84,7 @@ def address(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
 
 @pytest.fixture
 def client(address: str) -> Iterator[InferenceClient]:
-    with InferenceClient(address, token=TOKEN) as client:
+    with InferenceClient(address, token=TOKEN, retries=0) as client:
         yield client
 
 
@@ -169,9 +169,9 @@ def json_manifest_with_other_card(path: Path) -> str:
 
 BAD_CALLS = {
     "no requests": ([], "bad_request", "at least one"),
-    "no texts": ([ClassifyRequest("one", [])], "bad_request", r"requests\[0\]\.texts"),
-    "empty text": ([ClassifyRequest("one", ["a", " "])], "bad_request", r"texts\[1\] is empty"),
-    "not text": ([ClassifyRequest("one", [5])], "bad_request", r"texts\[0\] is not text"),
+    "no texts": ([ClassifyRequest("one", [])], "bad_request", r"requests\[0\]\.inputs"),
+    "empty text": ([ClassifyRequest("one", ["a", " "])], "bad_request", r"inputs\[1\] is empty"),
+    "not text": ([ClassifyRequest("one", [5])], "bad_request", r"inputs\[0\] is neither"),
     "half a character": ([ClassifyRequest("one", ["\ud800"])], "bad_request", "surrogate"),
     "no model": ([ClassifyRequest("", ["a"])], "bad_request", "needs a model"),
     "outside": ([ClassifyRequest("../../etc", ["a"])], "model_not_allowed", "allowed root"),
@@ -188,7 +188,7 @@ def test_a_bad_call_is_explained_and_the_process_goes_on(
 ) -> None:
     requests, code, problem = BAD_CALLS[case]
     if case == "half a character":
-        response = raw(client.address, b'{"requests": [{"model": "one", "texts": ["\\ud800"]}]}')
+        response = raw(client.address, b'{"requests": [{"model": "one", "inputs": ["\\ud800"]}]}')
         assert response.status_code == 400
         assert problem in response.json()["error"]["message"]
     else:
@@ -204,7 +204,7 @@ def raw(address: str, content: bytes, **headers: str) -> httpx.Response:
     transport = httpx.HTTPTransport(uds=address.removeprefix("unix://"))
     headers = {"authorization": f"Bearer {TOKEN}"} | headers
     with httpx.Client(transport=transport, base_url="http://x", headers=headers) as http:
-        return http.post("/v1/classify", content=content)
+        return http.post("/v1/predict", content=content)
 
 
 @pytest.mark.parametrize(
@@ -217,13 +217,13 @@ def test_a_body_that_is_no_request(address: str, content: bytes) -> None:
 
 
 def test_a_bad_deadline_and_unknown_paths(address: str) -> None:
-    body = b'{"requests": [{"model": "one", "texts": ["a"]}]}'
+    body = b'{"requests": [{"model": "one", "inputs": ["a"]}]}'
     assert raw(address, body, **{"x-deadline-ms": "soon"}).status_code == 400
     transport = httpx.HTTPTransport(uds=address.removeprefix("unix://"))
     headers = {"authorization": f"Bearer {TOKEN}"}
     with httpx.Client(transport=transport, base_url="http://x", headers=headers) as http:
         assert http.get("/nothing").status_code == 404
-        assert http.get("/v1/classify").status_code == 405
+        assert http.get("/v1/predict").status_code == 405
 
 
 def test_only_the_right_token_gets_in(address: str) -> None:
@@ -269,7 +269,7 @@ def test_overload_is_refused_and_what_was_accepted_is_answered(root: Path) -> No
     outcomes: list[str] = []
     with (
         inference_process(address, root, max_queue=60),
-        InferenceClient(address, token=TOKEN) as client,
+        InferenceClient(address, token=TOKEN, retries=0) as client,
     ):
         client.load("one")
 
