@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from ml_core.commands import (
+    drift,
     evaluate,
     mine_negatives,
     options,
@@ -36,6 +37,7 @@ _COMMANDS = (
     pretrain,
     evaluate,
     robustness,
+    drift,
     predict,
     select,
     mine_negatives,

@@ -1,4 +1,4 @@
-"""Detection of surges in counted streams: pure functions of buckets, states as plain JSON."""
+"""Detection of surges in counted streams and of drift in what models are asked: pure functions, no torch."""
 
 from __future__ import annotations
 
@@ -7,6 +7,14 @@ from typing import TYPE_CHECKING
 from ml_core.lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from ml_core.detection.drift import (
+        DriftError,
+        DriftReference,
+        DriftRows,
+        DriftStream,
+        DriftVerdict,
+        DriftWindow,
+    )
     from ml_core.detection.surge import SurgeDetector
     from ml_core.detection.types import (
         Bucket,
@@ -20,6 +28,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Bucket",
+    "DriftError",
+    "DriftReference",
+    "DriftRows",
+    "DriftStream",
+    "DriftVerdict",
+    "DriftWindow",
     "LateBucket",
     "Phase",
     "Reason",
@@ -33,6 +47,12 @@ __getattr__, __dir__ = lazy_exports(
     __name__,
     {
         "Bucket": "types",
+        "DriftError": "drift",
+        "DriftReference": "drift",
+        "DriftRows": "drift",
+        "DriftStream": "drift",
+        "DriftVerdict": "drift",
+        "DriftWindow": "drift",
         "LateBucket": "types",
         "Phase": "types",
         "Reason": "types",
