@@ -19,6 +19,7 @@ LOOKUP_FUNCTIONS = {
     "idempotency_expire",
     "jobs_count",
     "jobs_expired",
+    "modelhub_monitored_organisations",
     "outbox_claim",
     "outbox_lag",
 }
@@ -31,6 +32,9 @@ LOOKUP_TABLES = {
     "finance_sentiment_document",
     "finance_sentiment_monitorclock",
     "jobs_job",
+    "modelhub_alarm",
+    "modelhub_deployment",
+    "modelhub_trafficbucket",
     "outbox_idempotencykey",
     "outbox_outboxmessage",
     "tenancy_invitation",

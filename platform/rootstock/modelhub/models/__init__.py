@@ -11,6 +11,16 @@ from rootstock.modelhub.models.datasets import (
     LabelChange,
     Snapshot,
 )
+from rootstock.modelhub.models.monitoring import (
+    Alarm,
+    DriftBaseline,
+    DriftRow,
+    DriftWindow,
+    MonitorPolicy,
+    Outcome,
+    Role,
+    TrafficBucket,
+)
 from rootstock.modelhub.models.predictions import Prediction
 from rootstock.modelhub.models.runs import Comparison, TrainingFile, TrainingPoint, TrainingRun
 from rootstock.modelhub.models.versions import (
@@ -24,6 +34,7 @@ from rootstock.modelhub.models.versions import (
 )
 
 __all__ = [
+    "Alarm",
     "Annotation",
     "AnnotationQueue",
     "AnswerSheet",
@@ -37,16 +48,23 @@ __all__ = [
     "Decision",
     "Deployment",
     "DeploymentChange",
+    "DriftBaseline",
+    "DriftRow",
+    "DriftWindow",
     "Evaluation",
     "GatePolicy",
     "GateReport",
     "LabelChange",
     "Language",
     "ModelVersion",
+    "MonitorPolicy",
+    "Outcome",
     "Prediction",
+    "Role",
     "Snapshot",
     "Split",
     "Task",
+    "TrafficBucket",
     "TrainingFile",
     "TrainingPoint",
     "TrainingRun",

@@ -40,6 +40,9 @@ class DatasetExample(TenantModel):
     label = models.CharField(max_length=120, blank=True)
     labelled = models.BooleanField(default=False)
     source = models.CharField(max_length=120, blank=True)
+    # What predictions were logged about, where the row comes from an application: its label is compared with them.
+    subject_type = models.CharField(max_length=40, blank=True)
+    subject_id = models.UUIDField(null=True, blank=True)
     # How unsure a model is about it; set by active learning, higher is asked first.
     uncertainty = models.FloatField(null=True, blank=True)
     # SHA-256 of what makes it the same row (a text as it is): adding it twice is harmless.

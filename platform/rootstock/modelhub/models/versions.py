@@ -73,6 +73,14 @@ class Deployment(TenantModel):
     # Share of the answered texts that the shadow is asked about, above 0 and at most 1.
     shadow_rate = models.FloatField(default=1.0)
     shadow_since = models.DateTimeField(null=True, blank=True)
+    # A version that answers a share of the texts, always the same ones, in place of `version`.
+    canary = models.ForeignKey(
+        ModelVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="canary_of"
+    )
+    canary_id: uuid.UUID | None
+    # Above 0 and below 1.
+    canary_share = models.FloatField(default=0.1)
+    canary_since = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = [
@@ -95,13 +103,16 @@ class DeploymentChange(AuthoredModel):
         ROLLED_BACK = "rolled-back", _("Rolled back")
         SHADOW_STARTED = "shadow-started", _("Shadow started")
         SHADOW_ENDED = "shadow-ended", _("Shadow ended")
+        CANARY_STARTED = "canary-started", _("Canary started")
+        CANARY_ENDED = "canary-ended", _("Canary ended")
+        CANARY_ROLLED_BACK = "canary-rolled-back", _("Canary rolled back")
 
     deployment = models.ForeignKey(Deployment, on_delete=models.PROTECT, related_name="changes")
     kind = models.CharField(max_length=20, choices=Kind.choices)
     from_version = models.ForeignKey(
         ModelVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
     )
-    # Of a shadow: the version that began or ceased to be it.
+    # Of a shadow or canary: the version that began or ceased to be it.
     to_version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="+")
     reason = models.TextField(blank=True)
     forced = models.BooleanField(default=False)

@@ -14,6 +14,9 @@ _VERBS = {
     DeploymentChange.Kind.ROLLED_BACK: "roll-back",
     DeploymentChange.Kind.SHADOW_STARTED: "shadow-start",
     DeploymentChange.Kind.SHADOW_ENDED: "shadow-end",
+    DeploymentChange.Kind.CANARY_STARTED: "canary-start",
+    DeploymentChange.Kind.CANARY_ENDED: "canary-end",
+    DeploymentChange.Kind.CANARY_ROLLED_BACK: "canary-roll-back",
 }
 
 

@@ -30,6 +30,9 @@ _CHANGES = {
     DeploymentChange.Kind.ROLLED_BACK: ("warn", "undo-2"),
     DeploymentChange.Kind.SHADOW_STARTED: ("info", "copy"),
     DeploymentChange.Kind.SHADOW_ENDED: ("quiet", "copy-x"),
+    DeploymentChange.Kind.CANARY_STARTED: ("info", "bird"),
+    DeploymentChange.Kind.CANARY_ENDED: ("quiet", "bird"),
+    DeploymentChange.Kind.CANARY_ROLLED_BACK: ("bad", "undo-2"),
 }
 
 
