@@ -23,8 +23,9 @@ LOOKUP_FUNCTIONS = {
     "outbox_claim",
     "outbox_lag",
 }
-# Owned by whoever runs the migrations: it makes and drops partitions of marked tables, and nothing else.
-OWNER_FUNCTIONS = {"partitions_maintain"}
+# Owned by whoever runs the migrations. They make and drop partitions of marked tables, and tables of vectors for spaces
+# that the caller's organisation has, and nothing else.
+OWNER_FUNCTIONS = {"partitions_maintain", "vectors_space_drop", "vectors_space_make"}
 # What the look-up role may read or, where it is said there, write. Texts that people wrote are not among them, but for
 # the state of a document.
 LOOKUP_TABLES = {

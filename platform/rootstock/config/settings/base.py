@@ -40,6 +40,7 @@ INSTALLED_APPS = [
     "rootstock.realtime",
     "rootstock.webhooks",
     "rootstock.modelhub",
+    "rootstock.vectors",
     "apps.finance_sentiment",
     "channels",
     "rest_framework",
@@ -164,6 +165,11 @@ CELERY_BEAT_SCHEDULE = {
     "jobs-sweep": {"task": "rootstock.jobs.sweep", "schedule": 15.0, "options": {"expires": 30}},
     "partitions": {"task": "rootstock.common.maintain_partitions", "schedule": crontab(minute=7)},
     "idempotency-expire": {"task": "rootstock.outbox.expire_keys", "schedule": crontab(minute=17)},
+    "models-monitor": {
+        "task": "rootstock.modelhub.monitor",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
     "finance-tick": {"task": "rootstock.finance.tick", "schedule": 3.0, "options": {"expires": 6}},
 }
 
@@ -176,6 +182,8 @@ ROOTSTOCK_RETENTION_DAYS = {
     "webhooks_attempt": 35,
     "modelhub_prediction": 90,
 }
+# Days that the vectors of a collection's former model are kept, so that one can go back to it.
+ROOTSTOCK_SPACE_KEEP_DAYS = int(os.environ.get("ROOTSTOCK_SPACE_KEEP_DAYS", "7"))
 # Networks (CIDR, by comma) of the owner's own that webhooks and feeds may reach; none by default.
 ROOTSTOCK_HTTP_ALLOW_PRIVATE = os.environ.get("ROOTSTOCK_HTTP_ALLOW_PRIVATE", "")
 
