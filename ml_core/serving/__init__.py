@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         ModelInfo,
         PredictRequest,
         PredictResult,
+        read_vectors,
     )
     from ml_core.serving.server import serve
 
@@ -43,6 +44,7 @@ __all__ = [
     "Overloaded",
     "PredictRequest",
     "PredictResult",
+    "read_vectors",
     "serve",
 ]
 
@@ -64,6 +66,7 @@ __getattr__, __dir__ = lazy_exports(
         "Overloaded": "errors",
         "PredictRequest": "protocol",
         "PredictResult": "protocol",
+        "read_vectors": "protocol",
         "serve": "server",
     },
 )

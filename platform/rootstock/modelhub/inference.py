@@ -16,8 +16,9 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
+import numpy as np
 from django.conf import settings
 
 from ml_core import serving
@@ -41,6 +42,7 @@ __all__ = [
     "answer_times",
     "classify",
     "classify_texts",
+    "embed_by_model",
     "load_version",
     "resolve",
 ]
@@ -195,6 +197,24 @@ def classify_texts(requests: Mapping[str, Sequence[str]]) -> dict[str, Deploymen
         NoDeployment, InferenceUnavailable, ModelUnusable.
     """
     return classify(resolve(requests), requests)
+
+
+def embed_by_model(
+    model: str, texts: Sequence[str], *, priority: Literal["interactive", "batch"] = "interactive"
+) -> tuple[str, np.ndarray]:
+    """The digest of a model's weights and its vectors of the texts, (texts, numbers).
+
+    `model`: "base:NAME", or the stored path of an artefact of the task text-embedding.
+
+    Raises:
+        InferenceUnavailable, ModelUnusable.
+    """
+    name = model if model.startswith("base:") else str(_have(model, ""))
+    request = serving.PredictRequest(name, list(texts))
+    [result] = _call(lambda client: client.predict([request], priority=priority))
+    if texts and "vector" not in result.outputs[0]:
+        raise ModelUnusable(f"{model}: it does {result.task} and gives no vectors")
+    return result.digest, serving.read_vectors(result.outputs)
 
 
 def load_version(artifact_path: str, digest: str = "") -> serving.ModelInfo:
