@@ -69,7 +69,7 @@ def embed(path: str, texts: Sequence[str], *, batch: bool) -> tuple[str, npt.NDA
     Raises:
         InferenceUnavailable: no answer at the moment. ModelUnusable: the model cannot be loaded, or is no embedder.
     """
-    digest, vectors = hub.embed_texts(path, texts, priority="batch" if batch else "interactive")
+    digest, vectors = hub.embed_by_model(path, texts, priority="batch" if batch else "interactive")
     vectors = np.asarray(vectors, np.float32)
     if not np.isfinite(vectors).all():
         raise ModelUnusable(f"{path}: some vectors are not finite")

@@ -45,9 +45,7 @@ class Models:
 
     def patch(self, embed_texts: Callable[..., Any]) -> None:
         """Have this asked from here on."""
-        self.monkeypatch.setattr(
-            "rootstock.modelhub.inference.embed_texts", embed_texts, raising=False
-        )
+        self.monkeypatch.setattr("rootstock.modelhub.inference.embed_by_model", embed_texts)
 
     def embed_texts(
         self, model: str, texts: Sequence[str], *, priority: str = "interactive", **_: Any
