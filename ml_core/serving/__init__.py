@@ -15,6 +15,8 @@ if TYPE_CHECKING:
         ModelNotLoaded,
         Overloaded,
     )
+    from ml_core.serving.generation_client import AsyncGenerationClient, GenerationClient
+    from ml_core.serving.generation_protocol import GenerateRequest, GenerationOptions, Piece
     from ml_core.serving.protocol import (
         BackboneInfo,
         ClassifyRequest,
@@ -26,15 +28,21 @@ if TYPE_CHECKING:
         PredictResult,
         read_vectors,
     )
+    from ml_core.serving.remote import Embeddings, RemoteServer
     from ml_core.serving.server import serve
 
 __all__ = [
+    "AsyncGenerationClient",
     "AsyncInferenceClient",
     "BackboneInfo",
     "ClassifyRequest",
     "ClassifyResult",
     "DeadlineExceeded",
+    "Embeddings",
     "Entity",
+    "GenerateRequest",
+    "GenerationClient",
+    "GenerationOptions",
     "Health",
     "InferenceClient",
     "InferenceError",
@@ -42,8 +50,10 @@ __all__ = [
     "ModelInfo",
     "ModelNotLoaded",
     "Overloaded",
+    "Piece",
     "PredictRequest",
     "PredictResult",
+    "RemoteServer",
     "read_vectors",
     "serve",
 ]
@@ -51,12 +61,17 @@ __all__ = [
 __getattr__, __dir__ = lazy_exports(
     __name__,
     {
+        "AsyncGenerationClient": "generation_client",
         "AsyncInferenceClient": "client",
         "BackboneInfo": "protocol",
         "ClassifyRequest": "protocol",
         "ClassifyResult": "protocol",
         "DeadlineExceeded": "errors",
+        "Embeddings": "remote",
         "Entity": "protocol",
+        "GenerateRequest": "generation_protocol",
+        "GenerationClient": "generation_client",
+        "GenerationOptions": "generation_protocol",
         "Health": "protocol",
         "InferenceClient": "client",
         "InferenceError": "errors",
@@ -64,8 +79,10 @@ __getattr__, __dir__ = lazy_exports(
         "ModelInfo": "protocol",
         "ModelNotLoaded": "errors",
         "Overloaded": "errors",
+        "Piece": "generation_protocol",
         "PredictRequest": "protocol",
         "PredictResult": "protocol",
+        "RemoteServer": "remote",
         "read_vectors": "protocol",
         "serve": "server",
     },

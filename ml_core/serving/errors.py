@@ -23,8 +23,8 @@ class ModelNotLoaded(InferenceError):
     """The model cannot be used: not there, damaged, outside the allowed directory, not loaded, too large for the
     memory that models may take, or what it says is not a number.
 
-    ``code`` is "model_not_found", "model_damaged", "model_not_allowed", "model_not_loaded", "model_too_large" or
-    "model_failed".
+    ``code`` is "model_not_found", "model_damaged", "model_not_allowed", "model_not_loaded", "model_too_large",
+    "model_failed" or "model_task" (of another task than what is asked).
     """
 
 
@@ -55,6 +55,7 @@ STATUS = {
     "model_damaged": 422,
     "model_too_large": 422,
     "model_failed": 422,
+    "model_task": 422,
     "overloaded": 429,
     "internal_error": 500,
     "unavailable": 503,

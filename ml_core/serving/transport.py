@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
@@ -101,14 +102,20 @@ def read_answer(response: httpx.Response) -> Any:
     if response.is_success:
         return body
     error = body.get("error", {}) if isinstance(body, dict) else {}
+    error.setdefault("message", f"status {response.status_code}")
+    raise error_from(error, retry_after=float(response.headers.get("retry-after", "1")))
+
+
+def error_from(error: Mapping[str, str], *, retry_after: float = 1.0) -> InferenceError:
+    """What the "error" object of an answer stands for."""
     code = error.get("code", "internal_error")
-    message = error.get("message", f"status {response.status_code}")
+    message = error.get("message", code)
     if code == "overloaded":
-        raise Overloaded(message, retry_after=float(response.headers.get("retry-after", "1")))
+        return Overloaded(message, retry_after=retry_after)
     if code == "unavailable":
-        raise InferenceUnavailable(message)
+        return InferenceUnavailable(message)
     if code == "deadline_exceeded":
-        raise DeadlineExceeded(message)
+        return DeadlineExceeded(message)
     if code.startswith("model_"):
-        raise ModelNotLoaded(message, code=code)
-    raise InferenceError(message, code=code)
+        return ModelNotLoaded(message, code=code)
+    return InferenceError(message, code=code)
