@@ -25,10 +25,10 @@ from ml_core.serving.protocol import (
     read_vectors,
 )
 from ml_core.serving.transport import (
-    LIMITS,
     Attempts,
+    open_async_transport,
+    open_transport,
     read_answer,
-    split_address,
     token_header,
     transport_error,
 )
@@ -71,10 +71,10 @@ class InferenceClient:
         self.address = address
         self._timeout = timeout
         self._retries = retries
-        base, socket = split_address(address)
+        base, transport = open_transport(address)
         self._http = httpx.Client(
             base_url=base,
-            transport=httpx.HTTPTransport(uds=socket, limits=LIMITS),
+            transport=transport,
             headers=token_header(token),
         )
 
@@ -199,10 +199,10 @@ class AsyncInferenceClient:
         self.address = address
         self._timeout = timeout
         self._retries = retries
-        base, socket = split_address(address)
+        base, transport = open_async_transport(address)
         self._http = httpx.AsyncClient(
             base_url=base,
-            transport=httpx.AsyncHTTPTransport(uds=socket, limits=LIMITS),
+            transport=transport,
             headers=token_header(token),
         )
 

@@ -12,10 +12,10 @@ from ml_core.serving.errors import InferenceUnavailable
 from ml_core.serving.generation_protocol import GenerationOptions, Piece, generate_request
 from ml_core.serving.protocol import DEADLINE_HEADER
 from ml_core.serving.transport import (
-    LIMITS,
     error_from,
+    open_async_transport,
+    open_transport,
     read_answer,
-    split_address,
     token_header,
     transport_error,
 )
@@ -34,10 +34,10 @@ class GenerationClient:
     def __init__(self, address: str, *, token: str | None = None, timeout: float = 120.0) -> None:
         self.address = address
         self._timeout = timeout
-        base, socket = split_address(address)
+        base, transport = open_transport(address)
         self._http = httpx.Client(
             base_url=base,
-            transport=httpx.HTTPTransport(uds=socket, limits=LIMITS),
+            transport=transport,
             headers=_headers(token, timeout),
             timeout=timeout + _GRACE_SECONDS,
         )
@@ -84,10 +84,10 @@ class AsyncGenerationClient:
     def __init__(self, address: str, *, token: str | None = None, timeout: float = 120.0) -> None:
         self.address = address
         self._timeout = timeout
-        base, socket = split_address(address)
+        base, transport = open_async_transport(address)
         self._http = httpx.AsyncClient(
             base_url=base,
-            transport=httpx.AsyncHTTPTransport(uds=socket, limits=LIMITS),
+            transport=transport,
             headers=_headers(token, timeout),
             timeout=timeout + _GRACE_SECONDS,
         )

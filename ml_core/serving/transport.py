@@ -6,6 +6,7 @@ import json
 import random
 import time
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any
 
 import httpx
@@ -23,6 +24,8 @@ LIMITS = httpx.Limits(max_connections=64, max_keepalive_connections=16, keepaliv
 # The process answers "deadline exceeded" itself; the socket waits a little longer for that answer.
 _GRACE_SECONDS = 1.0
 _FIRST_PAUSE_SECONDS = 0.05
+RAY_LOCAL = "ray:local"
+_BASE_URL = "http://inference"
 
 
 class Attempts:
@@ -73,10 +76,44 @@ def split_address(address: str) -> tuple[str, str | None]:
     if address.startswith("unix://"):
         path = address.removeprefix("unix://")
         if path.startswith("/"):
-            return "http://inference", path
+            return _BASE_URL, path
     elif address.startswith(("http://", "https://")):
         return address.rstrip("/"), None
-    raise ValueError(f"address {address!r}: expected unix:///path.sock or http://host:port")
+    raise ValueError(
+        f"address {address!r}: expected unix:///path.sock, http://host:port, ray:local or ray://host:port"
+    )
+
+
+def on_ray(address: str) -> bool:
+    """Whether Ray Serve hosts the engine at this address, "ray:local" or "ray://host:port"."""
+    return address == RAY_LOCAL or address.startswith("ray://")
+
+
+def open_transport(address: str) -> tuple[str, httpx.BaseTransport]:
+    """(base URL, what carries requests) to an address; raises ValueError for a malformed one, or without Ray."""
+    if on_ray(address):
+        _require_ray(address)
+        from ml_core.serving.ray_transport import RayTransport
+
+        return _BASE_URL, RayTransport(address)
+    base, socket = split_address(address)
+    return base, httpx.HTTPTransport(uds=socket, limits=LIMITS)
+
+
+def open_async_transport(address: str) -> tuple[str, httpx.AsyncBaseTransport]:
+    """`open_transport` for asyncio."""
+    if on_ray(address):
+        _require_ray(address)
+        from ml_core.serving.ray_transport import AsyncRayTransport
+
+        return _BASE_URL, AsyncRayTransport(address)
+    base, socket = split_address(address)
+    return base, httpx.AsyncHTTPTransport(uds=socket, limits=LIMITS)
+
+
+def _require_ray(address: str) -> None:
+    if find_spec("ray") is None:
+        raise ValueError(f"address {address!r} needs Ray, which is not installed (ray[serve])")
 
 
 def token_header(token: str | None) -> httpx.Headers:
