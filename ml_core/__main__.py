@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from ml_core.commands import (
+    compress,
     drift,
     evaluate,
     mine_negatives,
@@ -35,6 +36,7 @@ _COMMANDS = (
     train,
     search,
     pretrain,
+    compress,
     evaluate,
     robustness,
     drift,

@@ -170,11 +170,14 @@ def load_encoder(name: str | Path, *, random_weights: bool = False) -> tuple[Pre
     """The encoder (without pooler) and fast tokenizer of a base model, see `load_base`. Raises BaseModelError."""
     from transformers import AutoModel
 
+    from ml_core.models.pruned import register
+
     def model_class(config: Any) -> Any:
         if getattr(config, "is_encoder_decoder", False):
             raise BaseModelError(f"{name}: an encoder-decoder model; an encoder is needed")
         return AutoModel
 
+    register()
     encoder, tokenizer = load_base(name, model_class, random_weights=random_weights)
     if not getattr(tokenizer, "is_fast", False) or tokenizer.pad_token_id is None:
         raise BaseModelError(f"{name}: needs a tokenizer.json with a padding token")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,10 +14,13 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 
 from ml_core.models.bases import drop_pooler, quiet_transformers
+from ml_core.models.pruned import register
 from ml_core.models.weights_io import load_weights, save_weights
-from ml_core.registry.artifact import CONFIG, WEIGHTS, Artifact, ArtifactError
+from ml_core.registry.artifact import CONFIG, INT8_WEIGHTS, WEIGHTS, Artifact, ArtifactError
 
 TextModel = TypeVar("TextModel", bound=nn.Module)
+
+logger = logging.getLogger(__name__)
 
 
 class TextClassifier(nn.Module):
@@ -141,10 +145,13 @@ def load_text_model(
     """Rebuild what `save_text_model` wrote, in evaluation mode; ``build`` makes the model around what the class
     ``auto`` of transformers makes from the configuration, an encoder or one with more layers.
 
+    Of a compressed artefact with an int8 encoder that one answers, and nothing can be learned by it.
+
     Raises ArtifactError naming the file: weights that do not fit the configuration, are not finite, or whose base is
     not to be had.
     """
     quiet_transformers()
+    register()
     try:
         config = AutoConfig.from_pretrained(artifact.path, trust_remote_code=False)
         encoder = auto.from_config(config, trust_remote_code=False)
@@ -153,7 +160,23 @@ def load_text_model(
     drop_pooler(encoder)
     model = build(encoder)
     load_weights(model, artifact, encoder_prefix=_encoder_prefix(encoder))
+    if INT8_WEIGHTS in artifact.manifest.files:
+        _take_int8(model, artifact)
     return model.eval()
+
+
+def _take_int8(model: Any, artifact: Artifact) -> None:
+    """Let the int8 encoder of a compressed artefact answer, where the machine can compute it."""
+    from ml_core.models.onnx_encoder import OnnxEncoder
+
+    encoder = OnnxEncoder(artifact.path / INT8_WEIGHTS, model.encoder.config)
+    if encoder.usable:
+        model.encoder = encoder
+    else:
+        logger.warning(
+            "%s: this CPU cannot compute its int8 weights exactly, so the float weights answer",
+            artifact.path,
+        )
 
 
 def _encoder_prefix(encoder: Any) -> str:

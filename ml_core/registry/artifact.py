@@ -25,6 +25,8 @@ FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 CARD = "README.md"
 WEIGHTS = "model.safetensors"
+# Of a compressed model: the encoder with int8 products, which answers instead of the weights above.
+INT8_WEIGHTS = "model.int8.onnx"
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
 RULES = "rules.json"

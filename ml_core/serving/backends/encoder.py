@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ml_core.models.bases import drop_pooler, quiet_transformers
+from ml_core.models.pruned import register
 from ml_core.serving.backends.base import BackendError, EncoderSource
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def load_encoder(source: EncoderSource) -> PreTrainedModel:
     from transformers import AutoConfig, AutoModel
 
     quiet_transformers()
+    register()
     names = {rf"^{source.prefix}\.": ""} if source.prefix else None
     try:
         config = AutoConfig.from_pretrained(source.directory, trust_remote_code=False)
