@@ -16,6 +16,7 @@ from ml_core.detection import (
     SurgeState,
     Verdict,
 )
+from ml_core.models import default_base
 from ml_core.text import (
     content_hash,
     detect_language,
@@ -51,6 +52,7 @@ __all__ = [
     "SurgeState",
     "Target",
     "Verdict",
+    "base_languages",
     "classify_batch",
     "estimated_jaccard",
     "near_duplicate",
@@ -110,6 +112,11 @@ def read_text(*, title: str, body: str, hint: str) -> Reading:
         signature=signature.astype("<u4").tobytes(),
         bands=lsh_bands(signature),
     )
+
+
+def base_languages() -> tuple[str, ...]:
+    """The languages that the installation's base models read: Chinese only where one of them does."""
+    return ("en", "zh") if default_base(("zh",)) != "packaged" else ("en",)
 
 
 def targets_resolve() -> dict[str, Target]:

@@ -6,7 +6,9 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.finance_sentiment import model_rows
 from apps.finance_sentiment import overview as panel
+from apps.finance_sentiment.services.requeueing import requeue_request
 from rootstock.modelhub import sources
+from rootstock.modelhub.deployed import on_deployed
 from rootstock.realtime import streams
 from rootstock.tenancy.permissions import Permission
 from rootstock.web import overview
@@ -22,6 +24,7 @@ def register() -> None:
     events.register("finance.alert.opened", _("A surge of negative stories began."))
     events.register("finance.alert.resolved", _("A surge of negative stories is over."))
     sources.register(model_rows.DOCUMENTS)
+    on_deployed(requeue_request)
     read, write = Permission.FINANCE_READ, Permission.FINANCE_WRITE
     register_area(
         Area(

@@ -8,6 +8,7 @@ from celery import shared_task
 
 from apps.finance_sentiment.services.detection import detection_run
 from apps.finance_sentiment.services.intake import scoring_request
+from apps.finance_sentiment.services.requeueing import REQUEUE_TOPIC, documents_requeue
 from apps.finance_sentiment.services.scoring import (
     PreparedBatch,
     batch_prepare,
@@ -33,6 +34,12 @@ def score(payload: dict[str, Any], batch: PreparedBatch) -> None:
 def detect(payload: dict[str, Any]) -> None:
     """Judge the buckets that are closed by now."""
     detection_run()
+
+
+@handler(REQUEUE_TOPIC)
+def requeue(payload: dict[str, Any]) -> None:
+    """Score what a newly deployed version can read and none could before."""
+    documents_requeue()
 
 
 @shared_task(name="rootstock.finance.tick", ignore_result=True)

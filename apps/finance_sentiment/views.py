@@ -37,8 +37,8 @@ from apps.finance_sentiment.selectors.trends import (
 from apps.finance_sentiment.services.alerts import NotOpen, alert_acknowledge
 from apps.finance_sentiment.services.files import FileOptions, FileRefused, documents_read
 from apps.finance_sentiment.services.imports import documents_import
+from apps.finance_sentiment.services.requeueing import documents_readable, documents_requeue
 from apps.finance_sentiment.services.rules import RuleRefused, rule_get_or_create, rule_update
-from apps.finance_sentiment.services.scoring import documents_requeue
 from apps.finance_sentiment.topics import topic_label
 from rootstock.realtime.selectors import heads
 from rootstock.tenancy.pages import RequiresMixin
@@ -87,9 +87,7 @@ class LiveView(RequiresMixin, View):
                 {row["source"] for row in data["rows"]} | {query.source or ""} - {""}
             ),
             "is_empty": not data["rows"] and not Document.objects.exists(),
-            "unscored": Document.objects.filter(
-                status=Document.Status.UNSCORED, unscored_reason=Document.Reason.NO_MODEL
-            ).count(),
+            "readable": documents_readable().count(),
             "curl": _curl(request),
         }
         return render(request, "finance_sentiment/live.html", context)

@@ -21,7 +21,7 @@ from apps.finance_sentiment.services.intake import (
     document_parse,
     documents_upsert,
 )
-from apps.finance_sentiment.services.scoring import documents_requeue
+from apps.finance_sentiment.services.requeueing import documents_requeue
 from rootstock.common.api import ApiView, paginate
 from rootstock.common.problems import Problem
 from rootstock.outbox.idempotency import idempotent

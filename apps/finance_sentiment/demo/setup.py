@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import islice, takewhile
 from pathlib import Path
@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from apps.finance_sentiment.demo.headlines import Headline, load_headlines
 from apps.finance_sentiment.demo.stream import DemoDocument, DemoStream
-from apps.finance_sentiment.inference import SENTIMENT, TOPIC, surge_defaults
+from apps.finance_sentiment.inference import SENTIMENT, TOPIC, base_languages, surge_defaults
 from apps.finance_sentiment.models import Document, SurgeRule
 from apps.finance_sentiment.services.intake import IncomingDocument, documents_upsert
 from apps.finance_sentiment.services.rules import rule_get_or_create, rule_update
@@ -45,9 +45,10 @@ Write = Callable[[str], object]
 SLUG = "acme-bank"
 EMAIL = "demo@rootstock.example"
 SCOPES = (Permission.FINANCE_READ, Permission.FINANCE_WRITE)
-# Enough for a few hundred short headlines on two cores within a minute.
-TRAINING = {"epochs": 6, "batch_size": 16, "max_length": 48, "languages": ["en"]}
-LANGUAGES = {"en": "English", "zh": "Chinese"}
+# Enough for a few hundred short headlines on two cores within a minute or two.
+TRAINING = {"epochs": 6, "batch_size": 16, "max_length": 48}
+# Data sets of the headlines, by language.
+LANGUAGES = {"en": "English", "zh": "Chinese", "mixed": "English and Chinese"}
 _QUESTIONS: dict[str, tuple[str, Callable[[Headline], str]]] = {
     SENTIMENT: ("Headlines: sentiment", lambda headline: headline.label),
     TOPIC: ("Headlines: topic", lambda headline: headline.topic),
@@ -125,7 +126,7 @@ def _key_works(text: str) -> bool:
 
 
 def datasets_setup(organisation: Organisation, write: Write) -> None:
-    """The labelled headlines as data sets: one for each question and language."""
+    """The labelled headlines as data sets: one for each question and language, and one of both languages."""
     headlines = load_headlines()
     with organisation_scope(organisation.pk):
         for title, label in _QUESTIONS.values():
@@ -144,7 +145,7 @@ def datasets_setup(organisation: Organisation, write: Write) -> None:
                     examples=[
                         NewExample(headline.text, label(headline))
                         for headline in headlines
-                        if headline.language == language
+                        if language in (headline.language, "mixed")
                     ],
                     actor=SYSTEM,
                     source="demo",
@@ -153,32 +154,58 @@ def datasets_setup(organisation: Organisation, write: Write) -> None:
 
 
 def models_setup(organisation: Organisation, write: Write) -> None:
-    """Two classifiers, trained on the English headlines and deployed.
+    """Two classifiers, trained on the headlines and deployed.
 
-    The packaged base cannot read Chinese, so Chinese headlines are kept for a base that can.
+    They learn both languages where the installation has a base that reads Chinese. Where it has only the packaged one
+    they learn English, and Chinese headlines wait, unscored: once there is such a base, this trains anew and they are
+    scored.
     """
-    for deployment, (title, _label) in _QUESTIONS.items():
+    languages = base_languages()
+    for deployment in _QUESTIONS:
         with organisation_scope(organisation.pk):
-            if Deployment.objects.filter(name=deployment).exists():
+            deployed = Deployment.objects.select_related("version").filter(name=deployment).first()
+            if deployed is not None and set(languages) <= set(deployed.version.languages):
                 continue
-            version = ModelVersion.objects.filter(name=deployment).order_by("-number").first()
+            version = (
+                ModelVersion.objects.filter(name=deployment, languages__contains=list(languages))
+                .order_by("-number")
+                .first()
+            )
         if version is None:
-            version = _train(organisation, deployment, f"{title} (English)", write)
+            version = _train(organisation, deployment, languages, write)
         with organisation_scope(organisation.pk):
             if gate_policy_get(deployment) is None:
                 # A machine that is busy starting up answers late: the demonstration does not ask how fast.
                 gate_policy_update(
                     deployment=deployment, checks={"latency": {"enabled": False}}, actor=SYSTEM
                 )
-            version_promote(version=version, actor=SYSTEM, reason="The demonstration's first model")
+            version_promote(
+                version=version,
+                actor=SYSTEM,
+                reason=(
+                    "The demonstration's first model"
+                    if deployed is None
+                    else "It reads the Chinese headlines as well"
+                ),
+                # The English model before it was asked fewer questions: the two cannot be compared.
+                force=deployed is not None,
+            )
         write(f"{version.label} deployed")
 
 
-def _train(organisation: Organisation, name: str, dataset: str, write: Write) -> ModelVersion:
+def _train(
+    organisation: Organisation, name: str, languages: Sequence[str], write: Write
+) -> ModelVersion:
+    title, _label = _QUESTIONS[name]
+    dataset = f"{title} ({LANGUAGES['mixed' if len(languages) > 1 else languages[0]]})"
     with organisation_scope(organisation.pk):
         snapshot = snapshot_create(dataset=Dataset.objects.get(name=dataset), actor=SYSTEM)
         run = training_start(
-            snapshot=snapshot, name=name, actor=SYSTEM, config=TRAINING, queue_job=False
+            snapshot=snapshot,
+            name=name,
+            actor=SYSTEM,
+            config={**TRAINING, "languages": list(languages)},
+            queue_job=False,
         )
     said: set[str] = set()
 

@@ -219,26 +219,6 @@ def detection_request() -> None:
     )
 
 
-def documents_requeue() -> int:
-    """Score what could not be scored: unscored and failed documents become pending again.
-
-    Returns their number. What has become readable is scored, the rest is unscored again.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            UPDATE finance_sentiment_document
-            SET status = 'pending', unscored_reason = '', attempts = 0, claimed_until = NULL,
-                revision = revision + 1, updated_at = now()
-            WHERE status IN ('unscored', 'failed')
-            """
-        )
-        count = int(cursor.rowcount)
-    if count:
-        scoring_request()
-    return count
-
-
 _CLAIM = """
     WITH next AS (
         SELECT id FROM finance_sentiment_document

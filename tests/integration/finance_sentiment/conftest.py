@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from apps.finance_sentiment import inference
-from apps.finance_sentiment.services import scoring
+from apps.finance_sentiment.services import requeueing, scoring
 from apps.finance_sentiment.services.detection import detection_run
 from apps.finance_sentiment.services.intake import document_parse, documents_upsert
 from rootstock.common.actors import SYSTEM
@@ -26,6 +26,7 @@ from finance_fakes import FakeModels
 def models(monkeypatch: pytest.MonkeyPatch) -> FakeModels:
     fake = FakeModels()
     monkeypatch.setattr(scoring, "targets_resolve", fake.targets)
+    monkeypatch.setattr(requeueing, "targets_resolve", fake.targets)
     monkeypatch.setattr(inference, "classify", fake.classify)
     return fake
 

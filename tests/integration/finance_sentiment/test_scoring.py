@@ -11,7 +11,7 @@ from apps.finance_sentiment.models import Document, Story, TimeBucket
 from apps.finance_sentiment.selectors.trends import trend_series
 from apps.finance_sentiment.services.buckets import buckets_rebuild
 from apps.finance_sentiment.services.intake import documents_upsert
-from apps.finance_sentiment.services.scoring import documents_requeue
+from apps.finance_sentiment.services.requeueing import documents_requeue
 from rootstock.realtime.models import Event
 
 pytestmark = pytest.mark.django_db

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from ml_core.registry import Artifact, ArtifactError
 from rootstock.common.actors import Actor
 from rootstock.modelhub import gate
+from rootstock.modelhub.deployed import tell_deployed
 from rootstock.modelhub.errors import Conflict, ModelhubError, PromotionRefused
 from rootstock.modelhub.models import (
     Deployment,
@@ -174,6 +175,7 @@ def version_promote(
         forced=bool(failed),
         checks=verdicts,
     )
+    tell_deployed(slot)
     return slot
 
 
@@ -222,6 +224,7 @@ def version_rollback(*, deployment: Deployment, actor: Actor, reason: str = "") 
         reason=reason.strip(),
         checks=[verdict.to_dict() for verdict in verdicts],
     )
+    tell_deployed(slot)
     return slot
 
 
