@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ml_core.commands.console import positive
+from ml_core.commands.console import not_negative, positive
+from ml_core.serving.backends import AUTO, KINDS, TORCH
 from ml_core.training import ConfigError
 
 
@@ -38,14 +39,33 @@ def add(commands: Any) -> None:
         type=positive,
         default=8192,
         metavar="N",
-        help="texts accepted and not answered at a time; more are refused (default %(default)s)",
+        help="inputs accepted and not answered at a time; more are refused (default %(default)s)",
     )
     command.add_argument(
-        "--max-loaded",
+        "--memory-mb",
         type=positive,
-        default=4,
         metavar="N",
-        help="models in memory; the least recently used goes first (default %(default)s)",
+        help="MiB that models may take; the least recently used goes first (default: half of the machine's)",
+    )
+    command.add_argument(
+        "--cache-mb",
+        type=not_negative,
+        default=64,
+        metavar="N",
+        help="MiB of answers kept for inputs that come again; 0: none (default %(default)s)",
+    )
+    command.add_argument(
+        "--backend",
+        choices=(AUTO, *KINDS),
+        default=TORCH,
+        help="what computes encoders; auto: the fastest on this machine that is true to torch (default %(default)s)",
+    )
+    command.add_argument(
+        "--cache",
+        type=Path,
+        metavar="DIR",
+        help="where exported encoders and the calibration of this machine are kept "
+        "(default: $ROOTSTOCK_VAR/onnx; without that variable they are made anew at each start)",
     )
     command.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
 
@@ -65,7 +85,15 @@ def run(options: argparse.Namespace) -> int:
         token=token,
         threads=options.threads,
         max_queue=options.max_queue,
-        max_loaded=options.max_loaded,
+        memory_mb=options.memory_mb,
+        cache_mb=options.cache_mb,
+        backend=options.backend,
+        exports=options.cache or _exports(),
         device=options.device,
     )
     return 0
+
+
+def _exports() -> Path | None:
+    var = os.environ.get("ROOTSTOCK_VAR")
+    return Path(var) / "onnx" if var else None

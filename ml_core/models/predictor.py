@@ -105,8 +105,8 @@ class Predictor:
             device=where,
             temperature=float(manifest.calibration.get("temperature", 1.0)),
             independent=manifest.task == "multi-label-classification",
-            guide=_read_guide(artifact),
-            detector=_read_detector(artifact),
+            guide=read_guide(artifact),
+            detector=read_detector(artifact),
         )
 
     @property
@@ -183,12 +183,7 @@ class Predictor:
 
     def guided(self, probabilities: np.ndarray, texts: Sequence[str]) -> np.ndarray:
         """``probabilities`` (texts, labels) as the artefact's rules would have them; itself when it has none."""
-        if self._guide is None:
-            return probabilities
-        scores = self._guide.adjust(np.log(np.maximum(probabilities, 1e-12)), texts)
-        scores = np.exp(scores - scores.max(1, keepdims=True))
-        adjusted: np.ndarray = (scores / scores.sum(1, keepdims=True)).astype(np.float32)
-        return adjusted
+        return probabilities if self._guide is None else guided(self._guide, probabilities, texts)
 
     def prediction(self, probabilities: np.ndarray) -> Prediction:
         """Name one row of `probabilities`."""
@@ -208,7 +203,17 @@ def _read_encoder(artifact: Artifact, path: Path) -> TextEncoder:
     )
 
 
-def _read_detector(artifact: Artifact) -> OutOfScopeDetector | None:
+def guided(guide: RuleGuide, probabilities: np.ndarray, texts: Sequence[str]) -> np.ndarray:
+    """``probabilities`` (texts, labels) as the rules would have them, float32."""
+    scores = guide.adjust(np.log(np.maximum(probabilities, 1e-12)), texts)
+    scores = np.exp(scores - scores.max(1, keepdims=True))
+    adjusted: np.ndarray = (scores / scores.sum(1, keepdims=True)).astype(np.float32)
+    return adjusted
+
+
+def read_detector(artifact: Artifact) -> OutOfScopeDetector | None:
+    """What tells texts that the model was not made for; None when the artefact has nothing to tell that by. Raises
+    ArtifactError."""
     values = artifact.manifest.calibration.get("out_of_scope")
     if not values:
         return None
@@ -223,7 +228,8 @@ def _read_detector(artifact: Artifact) -> OutOfScopeDetector | None:
         raise ArtifactError(path, f"cannot be used: {error}") from error
 
 
-def _read_guide(artifact: Artifact) -> RuleGuide | None:
+def read_guide(artifact: Artifact) -> RuleGuide | None:
+    """The artefact's rules, or None. Raises ArtifactError."""
     if RULES not in artifact.manifest.files:
         return None
     from ml_core.knowledge import RuleGuide

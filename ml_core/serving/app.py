@@ -7,22 +7,47 @@ import asyncio
 import hmac
 import json
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import asdict
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from ml_core.serving.engine import Engine
 from ml_core.serving.errors import STATUS, InferenceError, Overloaded
-from ml_core.serving.protocol import DEADLINE_HEADER, parse_model, parse_predict
+from ml_core.serving.protocol import (
+    DEADLINE_HEADER,
+    ORGANISATION_HEADER,
+    Caller,
+    parse_model,
+    parse_predict,
+)
 
 logger = logging.getLogger(__name__)
 
 _MAX_BODY_BYTES = 32 * 1024 * 1024
+_LARGE_BODY_BYTES = 128 * 1024
+_MANY_OUTPUTS = 64
+_LONGEST_NAME = 64
+_METHODS = {
+    "/healthz": "GET",
+    "/metrics": "GET",
+    "/v1/predict": "POST",
+    "/v1/load": "POST",
+    "/v1/unload": "POST",
+}
 
 T = TypeVar("T")
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+# Answers a POST with this JSON body by itself; an InferenceError before anything was sent is answered for it.
+Stream = Callable[[Any, Caller, Receive, Send], Awaitable[None]]
+
+
+class Service(Protocol):
+    """Something that runs beside the engine, in its event loop."""
+
+    def start(self) -> None: ...
+    async def close(self) -> None: ...
 
 
 class _CallerGone(Exception):
@@ -33,14 +58,25 @@ class App:
     """See `ml_core.serving.protocol` for the paths. Without a token everybody who can connect is
     trusted.
 
+    ``streams`` are further paths, of POST, that write their own answers; ``services`` start and end with the engine.
     ``/healthz`` without credentials says only that the process is up, so that a probe needs no
     secret.
     """
 
-    def __init__(self, engine: Engine, *, token: str | None, on_ready: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        token: str | None,
+        on_ready: Callable[[], None],
+        streams: Mapping[str, Stream] | None = None,
+        services: Sequence[Service] = (),
+    ) -> None:
         self._engine = engine
         self._token = token.encode() if token else None
         self._on_ready = on_ready
+        self._streams = streams or {}
+        self._services = services
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -51,9 +87,13 @@ class App:
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
         self._engine.start()
+        for service in self._services:
+            service.start()
         await send({"type": "lifespan.startup.complete"})
         self._on_ready()
         await receive()
+        for service in self._services:
+            await service.close()
         await self._engine.close()
         await send({"type": "lifespan.shutdown.complete"})
 
@@ -61,7 +101,10 @@ class App:
         headers: dict[str, str] = {}
         content: bytes | dict[str, Any]
         try:
-            status, content = 200, await self._route(scope, receive)
+            found = await self._route(scope, receive, send)
+            if found is None:
+                return
+            status, content = 200, found
         except _CallerGone:
             return
         except InferenceError as error:
@@ -69,7 +112,7 @@ class App:
             if isinstance(error, Overloaded):
                 headers["retry-after"] = f"{error.retry_after:g}"
             # What callers do wrong, or too much of, is counted; the log is for what we must mend.
-            if error.code in {"model_damaged", "unavailable"}:
+            if error.code in {"model_damaged", "model_failed", "model_too_large", "unavailable"}:
                 logger.warning("%s %s: %s", scope["path"], error.code, error)
         except Exception:
             # The last line of defence: the caller gets an answer, the log the traceback.
@@ -77,39 +120,50 @@ class App:
             status, content = 500, _error("internal_error", "an unexpected error; see the log")
         await _respond(send, status, content, headers)
 
-    async def _route(self, scope: Message, receive: Receive) -> bytes | dict[str, Any]:
+    async def _route(
+        self, scope: Message, receive: Receive, send: Send
+    ) -> bytes | dict[str, Any] | None:
+        """What to answer; None when the answer was sent already."""
         path, method = scope["path"], scope["method"]
         headers = {key.decode("latin-1"): value for key, value in scope["headers"]}
         authorisation = headers.get("authorization")
         if path == "/healthz" and authorisation is None and self._token is not None:
             return {"status": "ok"}
         self._authenticate(authorisation)
-        wanted = {
-            "/healthz": "GET",
-            "/metrics": "GET",
-            "/v1/predict": "POST",
-            "/v1/load": "POST",
-            "/v1/unload": "POST",
-        }.get(path)
+        wanted = _METHODS.get(path) or ("POST" if path in self._streams else None)
         if wanted is None:
             raise InferenceError(f"there is no {path}", code="not_found")
         if method != wanted:
             raise InferenceError(f"{path} takes {wanted} only", code="method_not_allowed")
-        if path == "/healthz":
-            return asdict(self._engine.health())
-        if path == "/metrics":
-            return self._engine.metrics.render()
-        body = _json(await _read_body(receive))
-        if path == "/v1/load":
-            return asdict(await self._engine.load(parse_model(body)))
-        if path == "/v1/unload":
-            return asdict(self._engine.unload(parse_model(body)))
-        timeout = _timeout(headers.get(DEADLINE_HEADER))
+        if method == "GET":
+            return (
+                asdict(self._engine.health())
+                if path == "/healthz"
+                else self._engine.metrics.render()
+            )
+        body = await _aside_if_large(await _read_body(receive), _json)
+        if path in {"/v1/load", "/v1/unload"}:
+            return await self._load_or_unload(path, parse_model(body))
+        caller = _caller(headers)
+        if path in self._streams:
+            await self._streams[path](body, caller, receive, send)
+            return None
         requests, priority = parse_predict(body)
         results = await _unless_gone(
-            self._engine.predict(requests, timeout=timeout, priority=priority), receive
+            self._engine.predict(
+                requests,
+                timeout=caller.timeout,
+                priority=priority,
+                organisation=caller.organisation,
+            ),
+            receive,
         )
-        return {"results": [asdict(result) for result in results]}
+        # Not `asdict`: it would copy every probability.
+        return {"results": [vars(result) for result in results]}
+
+    async def _load_or_unload(self, path: str, model: str) -> dict[str, Any]:
+        load = path == "/v1/load"
+        return asdict(await self._engine.load(model) if load else self._engine.unload(model))
 
     def _authenticate(self, authorisation: bytes | None) -> None:
         if self._token is None:
@@ -157,6 +211,18 @@ def _json(body: bytes) -> Any:
         raise InferenceError(f"the body is not JSON: {error}", code="bad_request") from None
 
 
+def _caller(headers: Mapping[str, bytes]) -> Caller:
+    organisation = headers.get(ORGANISATION_HEADER, b"").decode("latin-1")[:_LONGEST_NAME]
+    return Caller(_timeout(headers.get(DEADLINE_HEADER)), organisation)
+
+
+async def _aside_if_large(body: bytes, read: Callable[[bytes], T]) -> T:
+    """``read(body)``, in another thread when it takes so long that others would wait."""
+    if len(body) < _LARGE_BODY_BYTES:
+        return read(body)
+    return await asyncio.get_running_loop().run_in_executor(None, read, body)
+
+
 def _timeout(header: bytes | None) -> float | None:
     """Seconds the caller will wait; None when it does not say."""
     if header is None:
@@ -171,13 +237,24 @@ def _error(code: str, message: str) -> dict[str, Any]:
     return {"error": {"code": code, "message": message}}
 
 
+async def _written(content: dict[str, Any]) -> bytes:
+    """``content`` as JSON, in another thread where there are so many outputs that others would wait."""
+
+    def write() -> bytes:
+        return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+
+    if sum(len(result["outputs"]) for result in content.get("results", ())) < _MANY_OUTPUTS:
+        return write()
+    return await asyncio.get_running_loop().run_in_executor(None, write)
+
+
 async def _respond(
     send: Send, status: int, content: bytes | dict[str, Any], headers: dict[str, str]
 ) -> None:
     if isinstance(content, bytes):
         body, kind = content, "text/plain; version=0.0.4; charset=utf-8"
     else:
-        body, kind = json.dumps(content, ensure_ascii=False).encode(), "application/json"
+        body, kind = await _written(content), "application/json"
     headers = {"content-type": kind, "content-length": str(len(body))} | headers
     raw = [(key.encode(), value.encode()) for key, value in headers.items()]
     await send({"type": "http.response.start", "status": status, "headers": raw})

@@ -1,9 +1,9 @@
 """One copy of each model, one queue, one thread that computes.
 
-A call's texts are tokenised, join the line of their model and are computed in batches of like
-length; the thread takes the next batch as soon as it is free, so nothing waits for a batch to fill.
-Memory is bounded by the length of the queue and the number of loaded models; a full queue refuses
-work at once.
+A call's inputs are read (tokenised), what was asked before is answered from the cache, the rest joins the line of its
+encoder or model and is computed in batches of like length; the thread takes the next batch as soon as it is free, so
+nothing waits for a batch to fill. Memory is bounded by the length of the queue and the budgets of models and cache; a
+full queue refuses work at once.
 """
 
 from __future__ import annotations
@@ -13,76 +13,110 @@ import itertools
 import logging
 import math
 import time
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-
-import numpy as np
-import torch
+from typing import Any, TypeVar
 
 import ml_core
-from ml_core.models.predictor import Predictor
-from ml_core.registry.artifact import Artifact, ArtifactError
+from ml_core.serving import backends
+from ml_core.serving.cache import ResultCache, input_key
 from ml_core.serving.errors import (
     DeadlineExceeded,
     InferenceError,
     InferenceUnavailable,
-    ModelNotLoaded,
     Overloaded,
 )
+from ml_core.serving.memory import Loaded, ModelMemory
 from ml_core.serving.metrics import ServingMetrics
-from ml_core.serving.protocol import Health, ModelInfo, PredictRequest, PredictResult, Priority
-from ml_core.serving.waiting import Answer, WaitingLine, WaitingText
+from ml_core.serving.protocol import (
+    PRIORITIES,
+    Health,
+    ModelInfo,
+    PredictRequest,
+    PredictResult,
+    Priority,
+)
+from ml_core.serving.runner import Lane
+from ml_core.serving.scheduler import Scheduler
+from ml_core.serving.waiting import Answer, Work
 
 logger = logging.getLogger(__name__)
 
-_WARM_UP = ("Warm up.", "A longer text, so that the first batch finds every buffer allocated. " * 4)
+MEBIBYTE = 1024 * 1024
+# Works of few characters are done at once: going to another thread would take longer.
+_AT_ONCE_CHARACTERS = 4_000
+_AT_ONCE_OUTPUTS = 16
+# What nobody sits and waits for may fill the queue up to here, so that there is always room for who does.
+_BATCH_SHARE = 0.75
+
+T = TypeVar("T")
 
 
 @dataclass(eq=False)
-class _Loaded:
-    info: ModelInfo
-    predictor: Predictor
-    line: WaitingLine = field(default_factory=WaitingLine)
+class _Part:
+    """One request of a call: its inputs by key, what is known of them, and the answer that the rest waits for."""
+
+    request: PredictRequest
+    loaded: Loaded
+    keys: list[bytes]
+    outputs: dict[bytes, dict[str, Any]]
+    readings: dict[bytes, Any] = field(default_factory=dict)
+    counts: list[int] = field(default_factory=list)
+    answer: Answer | None = None
 
 
 class Engine:
-    """Serves `Predictor`s to many callers from one asyncio loop; `start` and `close` belong to
-    that loop."""
+    """Serves models to many callers from one asyncio loop; `start` and `close` belong to that loop.
+
+    ``threads`` of one forward pass; at most ``max_queue`` inputs are accepted and unanswered at a time; models take at
+    most ``memory_bytes``, kept answers ``cache_bytes``; encoders are computed by ``backend`` (see
+    `ml_core.serving.backends.load_backend`) on ``device``, with exports kept in ``exports``.
+    """
 
     def __init__(
         self,
         *,
         allowed_root: Path,
         threads: int,
-        max_queue: int,
-        max_loaded: int,
+        max_queue: int = 8192,
+        memory_bytes: int = 4096 * MEBIBYTE,
+        cache_bytes: int = 64 * MEBIBYTE,
         device: str = "auto",
+        backend: str = backends.TORCH,
+        exports: Path | None = None,
     ) -> None:
-        self._root = allowed_root.resolve()
         self._max_queue = max_queue
-        self._max_loaded = max_loaded
-        self._device = device
-        self._models: OrderedDict[Path, _Loaded] = OrderedDict()
-        self._loading: dict[Path, asyncio.Task[_Loaded]] = {}
-        # Models with texts in line; one that was unloaded meanwhile stays here until its line is
-        # empty.
-        self._busy: set[_Loaded] = set()
-        self._depth = 0
+        self._depth: dict[Priority, int] = dict.fromkeys(PRIORITIES, 0)
         self._arrivals = itertools.count()
         self._seconds_per_text = 0.01
         self._started = time.monotonic()
+        self._scheduler: Scheduler[Lane] = Scheduler()
         self._wake = asyncio.Event()
         self._loop_task: asyncio.Task[None] | None = None
-        self._compute = ThreadPoolExecutor(
-            1, "compute", initializer=torch.set_num_threads, initargs=(threads,)
-        )
-        self._encode = ThreadPoolExecutor(1, "encode")
-        self._load_models = ThreadPoolExecutor(1, "load")
+        self.compute = ThreadPoolExecutor(1, "compute")
+        self._reading = ThreadPoolExecutor(1, "read")
+        self._loader = ThreadPoolExecutor(1, "load")
+        self._cache = ResultCache(cache_bytes)
         self.metrics = ServingMetrics(
-            queue_depth=lambda: self._depth, loaded=lambda: len(self._models)
+            queue_depth=self._depth.__getitem__,
+            memory_bytes=lambda: self._memory.bytes,
+            cache_bytes=lambda: self._cache.bytes,
+        )
+        self._memory = ModelMemory(
+            allowed_root,
+            budget_bytes=memory_bytes,
+            load=lambda source, kind: backends.load_backend(
+                source, kind=kind, device=device, threads=threads, cache=exports
+            ),
+            kind=backend,
+            device=device,
+            compute=self.compute,
+            loader=self._loader,
+            threads=threads,
+            on_load=self.metrics.model_loaded,
+            on_unload=self.metrics.model_unloaded,
         )
 
     def start(self) -> None:
@@ -93,200 +127,237 @@ class Engine:
         if self._loop_task is not None:
             self._loop_task.cancel()
             await asyncio.gather(self._loop_task, return_exceptions=True)
-        for pool in (self._compute, self._encode, self._load_models):
+        for pool in (self.compute, self._reading, self._loader):
             pool.shutdown(cancel_futures=True)
 
     async def predict(
         self,
         requests: Sequence[PredictRequest],
         *,
-        timeout: float | None,
+        timeout: float | None = None,
         priority: Priority = "interactive",
         organisation: str = "",
     ) -> list[PredictResult]:
-        """Answer all requests or raise: Overloaded, ModelNotLoaded, DeadlineExceeded after
-        ``timeout`` seconds."""
+        """Answer all requests or raise: Overloaded, ModelNotLoaded, DeadlineExceeded after ``timeout`` seconds,
+        InferenceError "bad_request" for an input of the wrong kind. ``organisation`` is for whom, in the metrics."""
         arrived = time.monotonic()
         count = sum(len(request.inputs) for request in requests)
-        self._admit(count)
-        tasks = [asyncio.ensure_future(self._classify_one(request)) for request in requests]
+        try:
+            self._admit(count, priority)
+        except InferenceError as error:
+            self.metrics.error(error.code, organisation=organisation)
+            raise
+        parts: list[_Part] = []
         try:
             async with asyncio.timeout(timeout):
-                results = await asyncio.gather(*tasks)
+                for request in requests:
+                    loaded = await self._memory.acquire(request.model)
+                    parts.append(self._part(request, loaded))
+                results = await self._answer(parts, priority)
         except TimeoutError:
-            self.metrics.errors.labels(model="", code="deadline_exceeded").inc()
+            self.metrics.error("deadline_exceeded", organisation=organisation)
             raise DeadlineExceeded(f"not done within {timeout:g} s; the work was dropped") from None
+        except InferenceError as error:
+            model = parts[-1].loaded.info.model if len(parts) == len(requests) else ""
+            self.metrics.error(error.code, model=model, organisation=organisation)
+            raise
         finally:
-            # When one request fails, nobody wants the texts of the others any more.
-            for task in tasks:
-                task.cancel()
-            self._depth -= count
-        self.metrics.request_seconds.observe(time.monotonic() - arrived)
+            self._depth[priority] -= count
+            for part in parts:
+                # When one request fails, nobody wants what the others still wait for.
+                if part.answer is not None:
+                    part.answer.future.cancel()
+                self._memory.done(part.loaded)
+        self._count_call(parts, priority, organisation, time.monotonic() - arrived)
         return results
 
     async def load(self, model: str) -> ModelInfo:
         """Load ``model`` unless the loaded one is the same; a changed one is swapped in whole."""
-        path = self._resolve(model)
-        present = self._models.get(path)
-        if present is not None:
-            try:
-                on_disk = Artifact.open(path, verify=False)
-            except ArtifactError as error:
-                raise ModelNotLoaded(str(error), code="model_damaged") from error
-            if on_disk.digest == present.info.digest:
-                return present.info
-        return (await self._load_once(path)).info
+        return await self._memory.load(model)
 
     def unload(self, model: str) -> ModelInfo:
-        """Forget a model; texts in its line are still answered."""
-        loaded = self._models.pop(self._resolve(model), None)
-        if loaded is None:
-            raise ModelNotLoaded(f"model {model!r} is not loaded", code="model_not_loaded")
-        return loaded.info
+        """Forget a model; what waits for it is still answered."""
+        return self._memory.unload(model)
+
+    def path_of(self, model: str) -> Path:
+        """The directory of an artefact below the allowed root. Raises ModelNotLoaded for one outside."""
+        return Path(self._memory.place(model).directory)
+
+    def people_wait(self) -> bool:
+        """Whether anything of the highest priority is in line."""
+        return self._scheduler.waits(PRIORITIES[0])
 
     def health(self) -> Health:
         return Health(
             status="failed" if self._loop_task is None or self._loop_task.done() else "ok",
             version=ml_core.__version__,
             uptime_seconds=round(time.monotonic() - self._started, 1),
-            queue_depth=self._depth,
+            queue_depth=sum(self._depth.values()),
             max_queue=self._max_queue,
-            models=tuple(replace(m.info, waiting=len(m.line)) for m in self._models.values()),
+            models=tuple(self._memory.infos()),
+            backbones=tuple(self._memory.backbones()),
+            memory_bytes=self._memory.bytes,
+            memory_budget_bytes=self._memory.budget_bytes,
+            cache_bytes=self._cache.bytes,
         )
 
-    def _admit(self, count: int) -> None:
-        if count > self._max_queue:
+    def _admit(self, count: int, priority: Priority) -> None:
+        most = self._max_queue
+        if priority != PRIORITIES[0]:
+            most = max(1, math.floor(most * _BATCH_SHARE))
+        if count > most:
             raise InferenceError(
-                f"{count:,} texts in one call; at most {self._max_queue:,}", code="too_large"
+                f"{count:,} inputs in one call; at most {most:,}", code="too_large"
             )
         if self._loop_task is None or self._loop_task.done():
             raise InferenceUnavailable("the engine has stopped; restart the process")
-        if self._depth + count > self._max_queue:
-            self.metrics.errors.labels(model="", code="overloaded").inc()
-            wait = min(max(1.0, self._depth * self._seconds_per_text), 60.0)
+        depth = sum(self._depth.values())
+        if depth + count > most:
+            wait = min(max(1.0, depth * self._seconds_per_text), 60.0)
             raise Overloaded(
-                f"{self._depth:,} texts are waiting and at most {self._max_queue:,} may",
+                f"{depth:,} inputs are waiting and at most {most:,} may",
                 retry_after=math.ceil(wait),
             )
-        self._depth += count
+        self._depth[priority] += count
 
-    async def _classify_one(self, request: PredictRequest) -> PredictResult:
-        loaded = await self._get(request.model)
-        loop = asyncio.get_running_loop()
-        encoded = await loop.run_in_executor(self._encode, loaded.predictor.encode, request.inputs)
-        answer = Answer(len(encoded), len(loaded.predictor.labels))
-        for place, token_ids in enumerate(encoded):
-            loaded.line.add(WaitingText(token_ids, next(self._arrivals), place, answer))
-        self._busy.add(loaded)
-        self._wake.set()
-        rows = loaded.predictor.guided(np.asarray(await answer.future), request.inputs)
-        self.metrics.texts.labels(model=loaded.info.model).inc(len(encoded))
-        return PredictResult(
-            model=request.model,
-            digest=loaded.info.digest,
-            task=loaded.info.task,
-            outputs=tuple(asdict(loaded.predictor.prediction(row)) for row in rows),
+    def _part(self, request: PredictRequest, loaded: Loaded) -> _Part:
+        keys = [input_key(given) for given in request.inputs]
+        outputs = {}
+        for key in set(keys):
+            kept = self._cache.get(loaded.info.digest, key)
+            if kept is not None:
+                outputs[key] = kept
+        self.metrics.cache.labels(result="hit").inc(sum(key in outputs for key in keys))
+        self.metrics.cache.labels(result="miss").inc(sum(key not in outputs for key in keys))
+        return _Part(request, loaded, keys, outputs)
+
+    async def _answer(self, parts: Sequence[_Part], priority: Priority) -> list[PredictResult]:
+        await self._read(parts)
+        for part in parts:
+            self._queue(part, priority)
+        results = []
+        for part in parts:
+            if part.answer is not None:
+                await self._finish(part, await part.answer.future)
+            info = part.loaded.info
+            outputs = tuple(part.outputs[key] for key in part.keys)
+            results.append(PredictResult(part.request.model, info.digest, info.task, outputs))
+        return results
+
+    async def _read(self, parts: Sequence[_Part]) -> None:
+        """Make readings of what is not known; a text that several models read alike is read once."""
+        asked: dict[Any, dict[bytes, Any]] = {}
+        for part in parts:
+            missing = asked.setdefault(part.loaded.runner.read, {})
+            for key, given in zip(part.keys, part.request.inputs, strict=True):
+                if key not in part.outputs:
+                    missing[key] = given
+        started = time.monotonic()
+        for read, missing in asked.items():
+            if not missing:
+                continue
+            inputs = list(missing.values())
+            length = sum(len(given) if isinstance(given, str) else 500 for given in inputs)
+            readings = await self._aside(length <= _AT_ONCE_CHARACTERS, lambda: read(inputs))  # noqa: B023
+            found = dict(zip(missing, readings, strict=True))
+            for part in parts:
+                if part.loaded.runner.read == read:
+                    part.readings = {k: found[k] for k in part.keys if k not in part.outputs}
+        self.metrics.stage_seconds.labels(stage="tokenise").observe(time.monotonic() - started)
+
+    def _queue(self, part: _Part, priority: Priority) -> None:
+        """Put the pieces of what is not known in line."""
+        if not part.readings:
+            return
+        runner = part.loaded.runner
+        pieces = [runner.pieces(reading) for reading in part.readings.values()]
+        part.counts = [len(each) for each in pieces]
+        part.answer = Answer(sum(part.counts))
+        now = time.monotonic()
+        for place, piece in enumerate(itertools.chain.from_iterable(pieces)):
+            runner.lane.line.add(
+                piece,
+                part.answer,
+                place,
+                arrival=next(self._arrivals),
+                since=now,
+                priority=priority,
+            )
+        if part.answer.found:
+            self._scheduler.add(runner.lane)
+            self._wake.set()
+
+    async def _finish(self, part: _Part, found: list[Any]) -> None:
+        """Make outputs of what was found, and keep them."""
+        started = time.monotonic()
+        ends = list(itertools.accumulate(part.counts))
+        grouped = [found[end - count : end] for end, count in zip(ends, part.counts, strict=True)]
+        readings = list(part.readings.values())
+        outputs = await self._aside(
+            len(readings) <= _AT_ONCE_OUTPUTS,
+            lambda: part.loaded.runner.finish(readings, grouped),
         )
+        for key, output in zip(part.readings, outputs, strict=True):
+            part.outputs[key] = output
+            self._cache.put(part.loaded.info.digest, key, output)
+        self.metrics.stage_seconds.labels(stage="head").observe(time.monotonic() - started)
 
     async def _compute_batches(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            if not self._busy:
+            drawn = self._scheduler.next()
+            if drawn is None:
                 self._wake.clear()
                 await self._wake.wait()
-            loaded = min(self._busy, key=lambda model: model.line.oldest_arrival())
-            batch = loaded.line.draw(loaded.predictor.token_budget)
-            if not len(loaded.line):
-                self._busy.discard(loaded)
-            if not batch:
                 continue
-            token_ids = [text.token_ids for text in batch]
+            lane, batch = drawn
             started = time.monotonic()
-            try:
-                rows = await loop.run_in_executor(
-                    self._compute, loaded.predictor.forward, token_ids
-                )
-            except Exception as error:
-                # The callers get it; the engine must go on for everybody else.
-                logger.exception("a batch of %s failed", loaded.info.model)
-                self.metrics.errors.labels(model=loaded.info.model, code="internal_error").inc()
-                for text in batch:
-                    text.answer.fail(InferenceError(f"the model failed: {error}"))
-                continue
-            self._count(token_ids, time.monotonic() - started)
-            self._deliver(batch, rows)
+            found = await loop.run_in_executor(self.compute, _compute, lane, batch)
+            self._count_batch(lane, batch, started, time.monotonic())
+            for work, each in zip(batch, found, strict=True):
+                lane.line.done(work, each)
 
-    @staticmethod
-    def _deliver(batch: list[WaitingText], rows: np.ndarray) -> None:
-        for text, row in zip(batch, rows, strict=True):
-            text.answer.deliver(text.place, row)
+    async def _aside(self, at_once: bool, work: Callable[[], T]) -> T:
+        if at_once:
+            return work()
+        return await asyncio.get_running_loop().run_in_executor(self._reading, work)
 
-    def _count(self, token_ids: list[list[int]], seconds: float) -> None:
-        real = sum(len(ids) for ids in token_ids)
-        padded = max(len(ids) for ids in token_ids) * len(token_ids)
-        self.metrics.tokens.labels(kind="real").inc(real)
-        self.metrics.tokens.labels(kind="padding").inc(padded - real)
-        self.metrics.batch_texts.observe(len(token_ids))
-        self.metrics.batch_seconds.observe(seconds)
-        self._seconds_per_text += 0.1 * (seconds / len(token_ids) - self._seconds_per_text)
+    def _count_batch(self, lane: Lane, batch: Sequence[Work], started: float, now: float) -> None:
+        lengths = [work.piece.length for work in batch]
+        real, padded = sum(lengths), max(lengths) * len(lengths)
+        metrics = self.metrics
+        metrics.tokens.labels(kind="real").inc(real)
+        metrics.tokens.labels(kind="padding").inc(padded - real)
+        metrics.batch_texts.observe(len(batch))
+        metrics.batch_fill.observe(min(1.0, real / lane.budget))
+        metrics.stage_seconds.labels(stage="forward").observe(now - started)
+        wait = metrics.stage_seconds.labels(stage="wait")
+        for work in batch:
+            wait.observe(started - work.since)
+        self._seconds_per_text += 0.1 * ((now - started) / len(batch) - self._seconds_per_text)
 
-    async def _get(self, model: str) -> _Loaded:
-        path = self._resolve(model)
-        loaded = self._models.get(path)
-        if loaded is None:
-            return await self._load_once(path)
-        self._models.move_to_end(path)
-        return loaded
+    def _count_call(
+        self, parts: Sequence[_Part], priority: Priority, organisation: str, seconds: float
+    ) -> None:
+        self.metrics.request_seconds.labels(priority=priority).observe(seconds)
+        name = self.metrics.organisation(organisation)
+        for part in parts:
+            model = part.loaded.info.model
+            self.metrics.texts.labels(model=model, organisation=name).inc(len(part.keys))
 
-    async def _load_once(self, path: Path) -> _Loaded:
-        """Load the model at ``path``; callers that ask for the same one meanwhile share the
-        load, and one of them giving up does not stop it."""
-        task = self._loading.get(path)
-        if task is None:
-            task = asyncio.create_task(self._load(path))
-            self._loading[path] = task
-            task.add_done_callback(lambda _: self._loading.pop(path, None))
-        return await asyncio.shield(task)
 
-    async def _load(self, path: Path) -> _Loaded:
-        loop = asyncio.get_running_loop()
-        if not path.is_dir():
-            raise ModelNotLoaded(f"{path}: no such model", code="model_not_found")
-        try:
-            artifact = await loop.run_in_executor(self._load_models, Artifact.open, path)
-            predictor = await loop.run_in_executor(
-                self._load_models, lambda: Predictor.load(artifact, device=self._device)
-            )
-        except ArtifactError as error:
-            self.metrics.errors.labels(model=str(path), code="model_damaged").inc()
-            raise ModelNotLoaded(str(error), code="model_damaged") from error
-        await loop.run_in_executor(self._compute, predictor.forward, predictor.encode(_WARM_UP))
-        manifest = artifact.manifest
-        loaded = _Loaded(
-            ModelInfo(
-                model=str(path),
-                digest=artifact.digest,
-                task=manifest.task,
-                labels=manifest.labels,
-                languages=manifest.languages,
-                max_length=manifest.max_length,
-                size_bytes=artifact.size_bytes,
-            ),
-            predictor,
-        )
-        self._models[path] = loaded
-        self._models.move_to_end(path)
-        while len(self._models) > self._max_loaded:
-            _, oldest = self._models.popitem(last=False)
-            logger.info("unloaded %s, the least recently used", oldest.info.model)
-        return loaded
-
-    def _resolve(self, model: str) -> Path:
-        """The real path of ``model``; never outside the allowed root, whatever ``..`` or link is
-        in it."""
-        path = (self._root / model).resolve()
-        if not path.is_relative_to(self._root):
-            raise ModelNotLoaded(
-                f"model {model!r} is not below the allowed root", code="model_not_allowed"
-            )
-        return path
+def _compute(lane: Lane, batch: Sequence[Work]) -> Sequence[Any]:
+    """What was found for each work; an exception for one that failed. When a batch fails its works are tried one by
+    one, so that what is wrong with one fails nobody else."""
+    try:
+        return lane.compute([work.piece for work in batch])
+    except Exception as error:
+        # The callers get it; the engine must go on for everybody else.
+        if len(batch) > 1:
+            return [found for work in batch for found in _compute(lane, [work])]
+        logger.exception("computing failed")
+        return [
+            error
+            if isinstance(error, InferenceError)
+            else InferenceError(f"the model failed: {error}")
+        ]

@@ -32,16 +32,21 @@ def serve(
     token: str | None = None,
     threads: int | None = None,
     max_queue: int = 8192,
-    max_loaded: int = 4,
+    memory_mb: int | None = None,
+    cache_mb: int = 64,
+    backend: str = "torch",
+    exports: Path | None = None,
     device: str = "auto",
 ) -> None:
     """Serve models below ``allowed_root`` at "unix:///path.sock" or "http://host:port" until
     SIGTERM or SIGINT, then finish what was accepted (30 s at most) and return. Call from the main
     thread.
 
-    ``threads`` of one forward pass (None: all cores of this process); at most ``max_queue`` texts
-    are accepted and unanswered at a time; at most ``max_loaded`` models are in memory, the least
-    recently used goes first. Without a ``token`` whoever can connect is trusted: only the user of
+    ``threads`` of one forward pass (None: all cores of this process); at most ``max_queue`` inputs
+    are accepted and unanswered at a time; models take at most ``memory_mb`` MiB (None: half of what
+    the machine or container has), the least recently used goes first, and kept answers ``cache_mb``;
+    ``backend`` computes the encoders (see `ml_core.serving.backends`), ``exports`` is where their
+    exports are kept. Without a ``token`` whoever can connect is trusted: only the user of
     the process, on a Unix socket.
 
     Raises AddressError when the address is malformed or taken, and ValueError for another bad
@@ -56,19 +61,21 @@ def serve(
     try:
         import uvicorn
 
-        from ml_core.models.classifier import select_device
         from ml_core.serving.app import App
-        from ml_core.serving.engine import Engine
+        from ml_core.serving.engine import MEBIBYTE, Engine
 
-        select_device(device)
+        _check_device(device)
         logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
         logging.getLogger("httpx").setLevel(logging.WARNING)
         engine = Engine(
             allowed_root=root,
             threads=threads or len(os.sched_getaffinity(0)),
             max_queue=max_queue,
-            max_loaded=max_loaded,
+            memory_bytes=(memory_mb or _half_of_memory_mb()) * MEBIBYTE,
+            cache_bytes=cache_mb * MEBIBYTE,
             device=device,
+            backend=backend,
+            exports=exports,
         )
         app = App(engine, token=token, on_ready=lambda: _say_ready(address))
         config = uvicorn.Config(
@@ -86,6 +93,23 @@ def serve(
         listening.close()
         if path is not None:
             path.unlink(missing_ok=True)
+
+
+def _check_device(name: str) -> None:
+    """Raise ValueError for a device that is not there; on a machine without GPU torch is not asked for the default."""
+    if name in {"auto", "cpu"}:
+        return
+    from ml_core.models.classifier import select_device
+
+    select_device(name)
+
+
+def _half_of_memory_mb() -> int:
+    """Half of what this machine has, or its control group is given."""
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    given = Path("/sys/fs/cgroup/memory.max")
+    text = given.read_text().strip() if given.is_file() else "max"
+    return max(1, (min(pages, int(text)) if text.isdigit() else pages) // 2 // 1024**2)
 
 
 def _stop(*_: object) -> None:

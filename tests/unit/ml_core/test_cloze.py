@@ -415,9 +415,7 @@ def test_the_inference_process_answers_for_it(asked: Artifact) -> None:
     texts = [text for text, _ in short_rows(20, seed=9)] + ["bank " * 400, "[MASK]"]
 
     async def ask() -> Any:
-        engine = Engine(
-            allowed_root=asked.path.parent, threads=1, max_queue=100, max_loaded=1, device="cpu"
-        )
+        engine = Engine(allowed_root=asked.path.parent, threads=1, max_queue=100, device="cpu")
         engine.start()
         try:
             return await engine.predict([PredictRequest(asked.path.name, texts)], timeout=60)
