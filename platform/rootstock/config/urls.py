@@ -15,6 +15,7 @@ api = [
     path("events/", include("rootstock.realtime.api.urls")),
     path("webhooks/", include("rootstock.webhooks.api.urls")),
     path("models/", include("rootstock.modelhub.api.urls")),
+    path("vectors/", include("rootstock.vectors.api.urls")),
     path("finance/", include("apps.finance_sentiment.api.urls")),
 ]
 
@@ -29,6 +30,7 @@ urlpatterns = [
     path("", include("rootstock.accounts.urls")),
     path("", include("rootstock.audit.urls")),
     path("", include("rootstock.webhooks.urls")),
+    path("models/collections/", include("rootstock.vectors.urls")),
     path("models/", include("rootstock.modelhub.urls")),
     path("public-opinion/", include("apps.finance_sentiment.urls")),
     path("", include("rootstock.web.urls")),
