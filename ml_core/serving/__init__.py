@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     )
     from ml_core.serving.remote import Embeddings, RemoteServer
     from ml_core.serving.server import serve
+    from ml_core.serving.token_counts import count_tokens
 
 __all__ = [
     "AsyncGenerationClient",
@@ -54,6 +55,7 @@ __all__ = [
     "PredictRequest",
     "PredictResult",
     "RemoteServer",
+    "count_tokens",
     "read_vectors",
     "serve",
 ]
@@ -84,6 +86,7 @@ __getattr__, __dir__ = lazy_exports(
         "PredictResult": "protocol",
         "RemoteServer": "remote",
         "read_vectors": "protocol",
+        "count_tokens": "token_counts",
         "serve": "server",
     },
 )

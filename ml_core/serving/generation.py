@@ -26,7 +26,8 @@ from ml_core.models.generators import open_generator
 from ml_core.registry.artifact import Artifact, ArtifactError
 from ml_core.serving.errors import DeadlineExceeded, InferenceError, ModelNotLoaded, Overloaded
 from ml_core.serving.generation_batches import GenerationRunner, Reply
-from ml_core.serving.generation_protocol import GenerateRequest, Piece
+from ml_core.serving.generation_protocol import GenerateRequest, Piece, parse_generate
+from ml_core.serving.protocol import Caller
 from ml_core.tasks.conversations import Conversations
 
 logger = logging.getLogger(__name__)
@@ -230,6 +231,17 @@ class Generations:
         finally:
             self._open -= 1
             self.metrics.replies.labels(model=request.model, end=end).inc()
+
+    async def answer(
+        self,
+        body: Any,
+        caller: Caller,
+        receive: Callable[[], Awaitable[Any]],
+        send: Callable[[dict[str, Any]], Awaitable[None]],
+    ) -> None:
+        """Answer POST /v1/generate, see `ml_core.serving.app`. Raises InferenceError before anything was sent."""
+        request = parse_generate(body)
+        await answer_generate(self, request, timeout=caller.timeout, send=send, receive=receive)
 
     async def _pieces(
         self, model: Generator, reply: Reply, deadline: float | None

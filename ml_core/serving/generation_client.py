@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from typing import Any, Self
 
 import httpx
@@ -47,7 +47,7 @@ class GenerationClient:
         model: str,
         prompt: str | Sequence[Mapping[str, str]],
         options: GenerationOptions = _AS_TRAINED,
-    ) -> Iterator[Piece]:
+    ) -> Generator[Piece]:
         """The next reply of a conversation (or to a user's text) as it is written; the last piece is ``done``. Stop
         iterating (``close`` the iterator) and the process stops writing.
 
@@ -97,7 +97,7 @@ class AsyncGenerationClient:
         model: str,
         prompt: str | Sequence[Mapping[str, str]],
         options: GenerationOptions = _AS_TRAINED,
-    ) -> AsyncIterator[Piece]:
+    ) -> AsyncGenerator[Piece]:
         """See `GenerationClient.generate`."""
         body = generate_request(model, prompt, options).to_dict()
         last = None

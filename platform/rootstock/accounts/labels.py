@@ -16,6 +16,7 @@ PERMISSION_LABELS: dict[str, str | Promise] = {
     Permission.FINANCE_WRITE: _("Public opinion: send headlines, acknowledge alerts, change rules"),
     Permission.MODELS_READ: _("Models: read data sets, runs, versions and deployments"),
     Permission.MODELS_WRITE: _("Models: add data, train, promote and roll back"),
+    Permission.MODELS_PREDICT: _("Models: ask them for predictions, vectors and replies"),
     Permission.JOBS_READ: _("Jobs: see progress and logs"),
     Permission.JOBS_WRITE: _("Jobs: start and cancel"),
     Permission.PEOPLE_READ: _("People: see members and invitations"),

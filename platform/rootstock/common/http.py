@@ -10,6 +10,7 @@ only on request and checked like the first URL. Size, decompressed size and tota
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import logging
 import socket
@@ -361,3 +362,47 @@ def _read(
         if len(content) > max_bytes:
             raise AnswerTooLarge(f"the answer is longer than {max_bytes} bytes")
     return bytes(content)
+
+
+class _AsyncPinnedBackend(httpcore.AsyncNetworkBackend):
+    """`_PinnedBackend` for asyncio; the deadline of a request is its caller's."""
+
+    def __init__(self) -> None:
+        self._backend = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        seconds = timeout or 15.0
+        try:
+            addresses = await asyncio.to_thread(_resolve, host, port, time.monotonic() + seconds)
+        except RequestFailed as error:
+            raise httpcore.ConnectError(str(error)) from error
+        last: Exception | None = None
+        for address in addresses[:4]:
+            try:
+                return await self._backend.connect_tcp(address, port, seconds)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                last = error
+        raise httpcore.ConnectError(f"no connection to {host}") from last
+
+    async def connect_unix_socket(self, *_: Any, **__: Any) -> httpcore.AsyncNetworkStream:
+        raise AddressRefused("unix sockets are not reached from here")
+
+
+class CheckedTransport(httpx.AsyncHTTPTransport):
+    """What `fetch` allows and no more, for an `httpx.AsyncClient` whose answers are long or come in pieces.
+
+    Connecting raises AddressRefused; who reads limits size and time.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(trust_env=False)
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=_tls(), network_backend=_AsyncPinnedBackend()
+        )

@@ -16,6 +16,7 @@ api = [
     path("webhooks/", include("rootstock.webhooks.api.urls")),
     path("models/", include("rootstock.modelhub.api.urls")),
     path("vectors/", include("rootstock.vectors.api.urls")),
+    path("", include("rootstock.gateway.api.urls")),
     path("finance/", include("apps.finance_sentiment.api.urls")),
 ]
 
@@ -24,6 +25,7 @@ urlpatterns = [
     path("readyz", operations.readyz, name="readyz"),
     path("metrics", operations.metrics, name="metrics"),
     path("api/v1/", include(api)),
+    path("api/openai/v1/", include("rootstock.gateway.openai.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="api-docs"),
     path("i18n/", include("django.conf.urls.i18n")),
@@ -32,6 +34,7 @@ urlpatterns = [
     path("", include("rootstock.webhooks.urls")),
     path("models/collections/", include("rootstock.vectors.urls")),
     path("models/", include("rootstock.modelhub.urls")),
+    path("models/", include("rootstock.gateway.urls")),
     path("public-opinion/", include("apps.finance_sentiment.urls")),
     path("", include("rootstock.web.urls")),
 ]

@@ -14,6 +14,7 @@ class Permission(StrEnum):
     FINANCE_WRITE = "finance:write"
     MODELS_READ = "models:read"
     MODELS_WRITE = "models:write"
+    MODELS_PREDICT = "models:predict"
     JOBS_READ = "jobs:read"
     JOBS_WRITE = "jobs:write"
     PEOPLE_READ = "people:read"
@@ -26,7 +27,7 @@ class Permission(StrEnum):
 
 
 _VIEWER = frozenset({Permission.FINANCE_READ, Permission.MODELS_READ, Permission.JOBS_READ})
-_AGENT = _VIEWER | {Permission.PEOPLE_READ}
+_AGENT = _VIEWER | {Permission.PEOPLE_READ, Permission.MODELS_PREDICT}
 _ANALYST = _AGENT | {Permission.FINANCE_WRITE, Permission.MODELS_WRITE, Permission.JOBS_WRITE}
 _MANAGER = _ANALYST | {
     Permission.PEOPLE_WRITE,

@@ -40,6 +40,7 @@ INSTALLED_APPS = [
     "rootstock.realtime",
     "rootstock.webhooks",
     "rootstock.modelhub",
+    "rootstock.gateway",
     "rootstock.vectors",
     "apps.finance_sentiment",
     "channels",
@@ -62,6 +63,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "rootstock.common.middleware.RequestIdMiddleware",
+    "rootstock.gateway.openai.errors.OpenAiErrorsMiddleware",
     "rootstock.common.middleware.ApiMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -74,6 +76,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "rootstock.gateway.late.LateAnswerMiddleware",
     "rootstock.accounts.middleware.OrganisationMiddleware",
     "axes.middleware.AxesMiddleware",
 ]

@@ -1,0 +1,1 @@
+"""Asking models from outside: OpenAI's protocol, predictions by deployment, and connections to other servers."""

@@ -1,0 +1,1 @@
+"""REST: connections, and predictions by deployment name."""
