@@ -17,6 +17,7 @@ from ml_core.serving.protocol import (
     DEADLINE_HEADER,
     ORGANISATION_HEADER,
     Caller,
+    parse_fresh,
     parse_model,
     parse_predict,
 )
@@ -155,6 +156,7 @@ class App:
                 timeout=caller.timeout,
                 priority=priority,
                 organisation=caller.organisation,
+                fresh=parse_fresh(body),
             ),
             receive,
         )

@@ -40,12 +40,14 @@ class CallOptions(TypedDict, total=False):
     """What every asking method takes beside its inputs.
 
     ``priority`` is "interactive" (the default) or "batch", which waits for the former; ``organisation`` is for whom the
-    call is, in the process's metrics; ``timeout`` in seconds in the place of the client's.
+    call is, in the process's metrics; ``timeout`` in seconds in the place of the client's; with ``fresh`` nothing is
+    answered from the cache, for measurements.
     """
 
     priority: Priority
     organisation: str
     timeout: float
+    fresh: bool
 
 
 class InferenceClient:
@@ -312,7 +314,8 @@ class AsyncInferenceClient:
 
 def _predict_body(requests: Sequence[PredictRequest], options: CallOptions) -> dict[str, Any]:
     asked = [{"model": each.model, "inputs": list(each.inputs)} for each in requests]
-    return {"requests": asked, "priority": options.get("priority", "interactive")}
+    body = {"requests": asked, "priority": options.get("priority", "interactive")}
+    return body | {"fresh": True} if options.get("fresh") else body
 
 
 def _results(body: Mapping[str, Any]) -> list[PredictResult]:

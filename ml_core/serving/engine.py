@@ -130,6 +130,15 @@ class Engine:
         for pool in (self.compute, self._reading, self._loader):
             pool.shutdown(cancel_futures=True)
 
+    def directory(self, model: str) -> Path:
+        """Where a model's files are, for what serves models beside this. Raises ModelNotLoaded outside the root."""
+        return Path(self._memory.place(model).directory)
+
+    @property
+    def people_wait(self) -> bool:
+        """Whether interactive inputs are in line."""
+        return self._scheduler.waits("interactive")
+
     async def predict(
         self,
         requests: Sequence[PredictRequest],
@@ -137,9 +146,11 @@ class Engine:
         timeout: float | None = None,
         priority: Priority = "interactive",
         organisation: str = "",
+        fresh: bool = False,
     ) -> list[PredictResult]:
         """Answer all requests or raise: Overloaded, ModelNotLoaded, DeadlineExceeded after ``timeout`` seconds,
-        InferenceError "bad_request" for an input of the wrong kind. ``organisation`` is for whom, in the metrics."""
+        InferenceError "bad_request" for an input of the wrong kind. ``organisation`` is for whom, in the metrics; with
+        ``fresh`` nothing is taken from the cache."""
         arrived = time.monotonic()
         count = sum(len(request.inputs) for request in requests)
         try:
@@ -152,7 +163,7 @@ class Engine:
             async with asyncio.timeout(timeout):
                 for request in requests:
                     loaded = await self._memory.acquire(request.model)
-                    parts.append(self._part(request, loaded))
+                    parts.append(self._part(request, loaded, fresh=fresh))
                 results = await self._answer(parts, priority)
         except TimeoutError:
             self.metrics.error("deadline_exceeded", organisation=organisation)
@@ -220,15 +231,16 @@ class Engine:
             )
         self._depth[priority] += count
 
-    def _part(self, request: PredictRequest, loaded: Loaded) -> _Part:
+    def _part(self, request: PredictRequest, loaded: Loaded, *, fresh: bool) -> _Part:
         keys = [input_key(given) for given in request.inputs]
         outputs = {}
-        for key in set(keys):
+        for key in set() if fresh else set(keys):
             kept = self._cache.get(loaded.info.digest, key)
             if kept is not None:
                 outputs[key] = kept
-        self.metrics.cache.labels(result="hit").inc(sum(key in outputs for key in keys))
-        self.metrics.cache.labels(result="miss").inc(sum(key not in outputs for key in keys))
+        hits = sum(key in outputs for key in keys) if outputs else 0
+        self.metrics.cache_hits.inc(hits)
+        self.metrics.cache_misses.inc(len(keys) - hits)
         return _Part(request, loaded, keys, outputs)
 
     async def _answer(self, parts: Sequence[_Part], priority: Priority) -> list[PredictResult]:
@@ -263,7 +275,7 @@ class Engine:
             for part in parts:
                 if part.loaded.runner.read == read:
                     part.readings = {k: found[k] for k in part.keys if k not in part.outputs}
-        self.metrics.stage_seconds.labels(stage="tokenise").observe(time.monotonic() - started)
+        self.metrics.tokenise_seconds.observe(time.monotonic() - started)
 
     def _queue(self, part: _Part, priority: Priority) -> None:
         """Put the pieces of what is not known in line."""
@@ -300,7 +312,7 @@ class Engine:
         for key, output in zip(part.readings, outputs, strict=True):
             part.outputs[key] = output
             self._cache.put(part.loaded.info.digest, key, output)
-        self.metrics.stage_seconds.labels(stage="head").observe(time.monotonic() - started)
+        self.metrics.head_seconds.observe(time.monotonic() - started)
 
     async def _compute_batches(self) -> None:
         loop = asyncio.get_running_loop()
@@ -326,14 +338,13 @@ class Engine:
         lengths = [work.piece.length for work in batch]
         real, padded = sum(lengths), max(lengths) * len(lengths)
         metrics = self.metrics
-        metrics.tokens.labels(kind="real").inc(real)
-        metrics.tokens.labels(kind="padding").inc(padded - real)
+        metrics.real_tokens.inc(real)
+        metrics.padding_tokens.inc(padded - real)
         metrics.batch_texts.observe(len(batch))
         metrics.batch_fill.observe(min(1.0, real / lane.budget))
-        metrics.stage_seconds.labels(stage="forward").observe(now - started)
-        wait = metrics.stage_seconds.labels(stage="wait")
+        metrics.forward_seconds.observe(now - started)
         for work in batch:
-            wait.observe(started - work.since)
+            metrics.wait_seconds.observe(started - work.since)
         self._seconds_per_text += 0.1 * ((now - started) / len(batch) - self._seconds_per_text)
 
     def _count_call(

@@ -62,18 +62,24 @@ class ServingMetrics:
             buckets=_SHARES,
             registry=registry,
         )
-        self.tokens = Counter(
+        tokens = Counter(
             f"{prefix}_tokens",
             "Tokens computed: real ones, and padding.",
             ["kind"],
             registry=registry,
         )
-        self.stage_seconds = Histogram(
+        self.real_tokens, self.padding_tokens = (
+            tokens.labels(kind=kind) for kind in ("real", "padding")
+        )
+        stage_seconds = Histogram(
             f"{prefix}_stage_seconds",
             "Time by stage: tokenise and head of a call, wait of a text in line, forward of a batch.",
             ["stage"],
             buckets=_SECONDS,
             registry=registry,
+        )
+        self.tokenise_seconds, self.wait_seconds, self.forward_seconds, self.head_seconds = (
+            stage_seconds.labels(stage=stage) for stage in STAGES
         )
         self.request_seconds = Histogram(
             f"{prefix}_request_seconds",
@@ -82,11 +88,14 @@ class ServingMetrics:
             buckets=_SECONDS,
             registry=registry,
         )
-        self.cache = Counter(
+        cache = Counter(
             f"{prefix}_cache",
             "Inputs whose answer was kept (hit) or not (miss).",
             ["result"],
             registry=registry,
+        )
+        self.cache_hits, self.cache_misses = (
+            cache.labels(result=result) for result in ("hit", "miss")
         )
         self.texts = Counter(
             f"{prefix}_texts",
@@ -100,10 +109,6 @@ class ServingMetrics:
             ["model", "code", "organisation"],
             registry=registry,
         )
-        for kind in ("hit", "miss"):
-            self.cache.labels(result=kind)
-        for stage in STAGES:
-            self.stage_seconds.labels(stage=stage)
 
     def organisation(self, name: str) -> str:
         """The label for an organisation: its name for the first 50, "other" for the rest, so that the number of series

@@ -1,13 +1,14 @@
 """The JSON bodies between the clients and the inference process.
 
-POST /v1/predict   {"requests": [{"model", "inputs": […]}, …], "priority": "interactive" | "batch"}
+POST /v1/predict   {"requests": [{"model", "inputs": […]}, …], "priority": "interactive" | "batch", "fresh": bool}
                    → {"results": [{"model", "digest", "task", "outputs": […]}, …]}
 POST /v1/load, /v1/unload  {"model"} → the ModelInfo
 GET /healthz → Health;  GET /metrics → Prometheus text
 Errors: {"error": {"code", "message"}}.
 
-A model is the path of an artefact below the allowed root, or "base:NAME", a base model as plain embedder. An input is
-a text; for pairs {"query", "document"}; for tasks on rows an object, as `predict_rows` of the task takes it. An output:
+Of a fresh request nothing is answered from the cache, so that a measurement means something. A model is the path of an
+artefact below the allowed root, or "base:NAME", a base model as plain embedder. An input is a text; for pairs {"query",
+"document"}; for tasks on rows an object, as `predict_rows` of the task takes it. An output:
 
 classification  {"label", "probabilities", "in_scope", "score"}: ``in_scope`` true or false from a model that can tell,
                 else null; ``score`` the higher the more in scope. With several labels a text also "labels", those that
@@ -185,6 +186,14 @@ def parse_predict(body: Any) -> tuple[list[PredictRequest], Priority]:
             _check_input(given, f"{where}.inputs[{place}]")
         parsed.append(PredictRequest(parse_model(request, where), inputs))
     return parsed, parse_priority(body)
+
+
+def parse_fresh(body: Mapping[str, Any]) -> bool:
+    """The "fresh" of a body, false where there is none; raises InferenceError "bad_request"."""
+    given = body.get("fresh", False)
+    if not isinstance(given, bool):
+        raise _bad("fresh must be true or false")
+    return given
 
 
 def parse_model(body: Any, where: str = "the body") -> str:

@@ -24,6 +24,7 @@ LIMITS = httpx.Limits(max_connections=64, max_keepalive_connections=16, keepaliv
 # The process answers "deadline exceeded" itself; the socket waits a little longer for that answer.
 _GRACE_SECONDS = 1.0
 _FIRST_PAUSE_SECONDS = 0.05
+_LONGEST_PAUSE_SECONDS = 2.0
 RAY_LOCAL = "ray:local"
 _BASE_URL = "http://inference"
 
@@ -52,8 +53,8 @@ class Attempts:
         return max(0.0, self._remaining()) + _GRACE_SECONDS
 
     def pause(self, error: InferenceUnavailable | Overloaded) -> float:
-        """Seconds to wait before the next attempt, between a half and one and a half of what it doubles to each time
-        (Brooker 2015, "Exponential Backoff and Jitter"), or a little over what the process asked for.
+        """Seconds to wait before the next attempt, between a half and one and a half of what it doubles to each time,
+        up to 2 s (Brooker 2015, "Exponential Backoff and Jitter"), or a little over what the process asked for.
 
         Raises ``error`` when no attempt is left, or no time for one.
         """
@@ -61,7 +62,7 @@ class Attempts:
             wait = error.retry_after * random.uniform(1.0, 1.25)
         else:
             wait = self._pause * random.uniform(0.5, 1.5)
-            self._pause *= 2
+            self._pause = min(2 * self._pause, _LONGEST_PAUSE_SECONDS)
         if not self._left or wait >= self._remaining():
             raise error
         self._left -= 1
