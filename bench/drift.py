@@ -54,7 +54,9 @@ def texts_of(stream: str) -> list[tuple[str, str]]:
             pairs = [pair for pair in json.load(file)["train"] if pair[1] not in bank]
         rows = [(text, "") for text, _intent in pairs]
     elif stream == "another language":
-        with gzip.open(data_directory() / "sim_pairs_zh/BQ_corpus/dev.csv.gz", "rt") as file:
+        with gzip.open(
+            data_directory() / "sim_pairs_zh/BQ_corpus/dev.csv.gz", "rt", encoding="utf-8-sig"
+        ) as file:
             rows = [(row["sentence1"], "") for row in csv.DictReader(file)]
     else:
         rate = {"typos, 30 % of words": 0.3, "typos, 10 % of words": 0.1}[stream]

@@ -33,12 +33,14 @@ from rootstock.modelhub.inference import (
     NoDeployment,
     Prediction,
     Target,
+    answering,
     classify,
     resolve,
 )
 
 __all__ = [
     "SENTIMENT",
+    "SUBJECT",
     "TOPIC",
     "Bucket",
     "DeploymentResult",
@@ -52,6 +54,7 @@ __all__ = [
     "SurgeState",
     "Target",
     "Verdict",
+    "answering",
     "base_languages",
     "classify_batch",
     "estimated_jaccard",
@@ -64,6 +67,8 @@ __all__ = [
 
 SENTIMENT = "finance.sentiment"
 TOPIC = "finance.topic"
+# What predictions about a document are logged under.
+SUBJECT = "finance.document"
 
 # The models read no more than the beginning; the rest would only travel to be cut off.
 READ_CHARACTERS = 2000

@@ -15,6 +15,7 @@ from django.db import connection
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from apps.finance_sentiment.inference import SUBJECT
 from apps.finance_sentiment.models import Document
 from rootstock.modelhub.sources import RowSource, SourceRow
 from rootstock.tenancy.permissions import Permission
@@ -46,6 +47,7 @@ def document_rows(task: str, cursor: str) -> Iterator[SourceRow]:
                 "model_topics": "|".join(document.topics),
             },
             uncertainty=_uncertainty(document.sentiment_probabilities),
+            subject=(SUBJECT, document.pk),
         )
 
 

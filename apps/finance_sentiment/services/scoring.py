@@ -22,6 +22,7 @@ from django.utils import timezone
 
 from apps.finance_sentiment.inference import (
     SENTIMENT,
+    SUBJECT,
     TOPIC,
     DeploymentResult,
     InferenceUnavailable,
@@ -29,6 +30,7 @@ from apps.finance_sentiment.inference import (
     Prediction,
     Reading,
     Target,
+    answering,
     classify_batch,
     read_text,
     targets_resolve,
@@ -44,6 +46,7 @@ from apps.finance_sentiment.services.stories import (
     stories_refresh,
 )
 from rootstock.modelhub.services.predictions import Subject, predictions_log
+from rootstock.modelhub.services.traffic import predictions_failed
 from rootstock.outbox.services import outbox_write
 from rootstock.realtime.services import event_append_many
 from rootstock.tenancy.scope import current_organisation_id, organisation_scope
@@ -162,11 +165,19 @@ def _prepare(organisation_id: uuid.UUID | str) -> PreparedBatch:
         _pace.slow_down()
         with organisation_scope(organisation_id):
             _release(claimed)
+            for target in targets.values():
+                predictions_failed(
+                    deployment_id=target.deployment_id,
+                    version_id=target.version_id,
+                    count=sum(each.reading.language in target.languages for each in waiting),
+                )
         return PreparedBatch([], {}, retry_at=timezone.now() + RETRY)
     _pace.speed_up()
     for outcome in outcomes:
         if outcome.status == Document.Status.SCORED:
-            outcome.models_used = _models_used(targets, outcome.reading.language)
+            outcome.models_used = _models_used(
+                targets, outcome.reading.language, outcome.predictions
+            )
     return PreparedBatch(outcomes, targets, (timezone.now() - started).total_seconds())
 
 
@@ -292,16 +303,24 @@ def _decide_without_model(outcome: Outcome, targets: Mapping[str, Target]) -> bo
     return outcome.status != Document.Status.SCORED
 
 
-def _models_used(targets: Mapping[str, Target], language: str) -> list[dict[str, str]]:
-    return [
-        {
-            "deployment": name,
-            "version_id": str(target.version_id),
-            "version": target.version_label,
-        }
-        for name, target in sorted(targets.items())
-        if language in target.languages
-    ]
+def _models_used(
+    targets: Mapping[str, Target],
+    language: str,
+    predictions: Mapping[str, Prediction] | None = None,
+) -> list[dict[str, str]]:
+    """The versions that read a language; a prediction that a canary made names the canary."""
+    used = []
+    for name, target in sorted(targets.items()):
+        if language in target.languages:
+            by = answering(target, (predictions or {}).get(name))
+            used.append(
+                {
+                    "deployment": name,
+                    "version_id": str(by.version_id),
+                    "version": by.version_label,
+                }
+            )
+    return used
 
 
 def _known_scores(
@@ -474,5 +493,10 @@ def _log_predictions(outcomes: Sequence[Outcome], batch: PreparedBatch) -> None:
                 predictions=[outcome.predictions[name] for outcome in read],
                 seconds=batch.seconds,
             ),
-            subjects=[Subject("finance.document", outcome.document.id) for outcome in read],
+            subjects=[
+                Subject(
+                    SUBJECT, outcome.document.id, outcome.reading.text, outcome.reading.language
+                )
+                for outcome in read
+            ],
         )

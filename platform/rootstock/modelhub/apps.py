@@ -19,9 +19,23 @@ class ModelhubConfig(AppConfig):
         from rootstock.tenancy.permissions import Permission
         from rootstock.web import overview
         from rootstock.web.navigation import Action, Area, Item, register, register_action
+        from rootstock.webhooks.events import register as register_event
 
         checks.register(artifact_store_check)
         register_stream("models", permission=Permission.MODELS_READ)
+        for event, description in (
+            ("models.alarm.opened", _("A deployment broke a rule that it is watched for.")),
+            ("models.alarm.closed", _("A deployment keeps the rule again.")),
+            ("models.canary.rolled_back", _("A canary broke a guardrail and was taken back.")),
+        ):
+            register_event(event, description)
+        from rootstock.modelhub.overview import (
+            alarm_attention,
+            models_numbers,
+            open_alarm_count,
+            trained_own_model,
+        )
+
         read = Permission.MODELS_READ
         register(
             Area(
@@ -34,6 +48,14 @@ class ModelhubConfig(AppConfig):
                     Item(_("Runs"), "modelhub:runs", read, icon="activity", keys="g r"),
                     Item(_("Versions"), "modelhub:versions", read, icon="package"),
                     Item(_("Deployments"), "modelhub:deployments", read, icon="rocket"),
+                    Item(
+                        _("Monitoring"),
+                        "modelhub:monitoring",
+                        read,
+                        icon="heart-pulse",
+                        badge=open_alarm_count,
+                        keys="g m",
+                    ),
                 ],
                 order=40,
             )
@@ -41,12 +63,13 @@ class ModelhubConfig(AppConfig):
         register_action(
             Action(_("New data set"), "modelhub:dataset-new", Permission.MODELS_WRITE, icon="plus")
         )
-        from rootstock.modelhub.overview import models_numbers, trained_own_model
-
         overview.register(
             overview.Panel(
                 "models", _("Models"), "modelhub:deployments", read, models_numbers, order=40
             )
+        )
+        overview.register_attention(
+            overview.Source("models", read, alarm_attention, stream="models")
         )
         overview.register_step(
             overview.Step(

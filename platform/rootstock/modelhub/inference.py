@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import threading
 import time
@@ -22,8 +23,9 @@ import numpy as np
 from django.conf import settings
 
 from ml_core import serving
-from ml_core.models import Prediction
-from rootstock.modelhub.models import Deployment
+from ml_core.models import Prediction, default_base
+from rootstock.modelhub.models import Deployment, ModelVersion
+from rootstock.modelhub.monitoring.splitting import CanaryNote, falls_to_canary
 from rootstock.modelhub.storage import (
     StorageProblem,
     StoreUnavailable,
@@ -40,11 +42,14 @@ __all__ = [
     "Prediction",
     "Target",
     "answer_times",
+    "answering",
     "classify",
     "classify_texts",
     "embed_by_model",
+    "embed_texts",
     "load_version",
     "resolve",
+    "version_target",
 ]
 
 _Result = TypeVar("_Result")
@@ -53,6 +58,10 @@ TIMEOUT_SECONDS = 30.0
 # Loading reads the weights from disk and runs them once.
 LOAD_TIMEOUT_SECONDS = 120.0
 _RETRY_SECONDS = 2.0
+# Texts of one call for vectors.
+EMBED_TEXTS = 64
+
+logger = logging.getLogger(__name__)
 
 
 class NoDeployment(LookupError):
@@ -80,7 +89,8 @@ class Target:
     """A deployment and the version that answers for it at this moment.
 
     `languages` are the ISO 639-1 codes the model can read: texts in other languages must not be sent. `shadow_rate` is
-    the share of the texts that a shadow version is asked about afterwards; 0 without a shadow.
+    the share of the texts that a shadow version is asked about afterwards; 0 without a shadow. `canary` answers
+    `canary_share` of the texts in its place.
     """
 
     name: str
@@ -93,13 +103,19 @@ class Target:
     artifact_path: str = ""
     digest: str = ""
     shadow_rate: float = 0.0
+    canary: Target | None = None
+    canary_share: float = 0.0
 
 
 @dataclass(frozen=True)
 class AskedPrediction(Prediction):
-    """An answer that remembers its text, because a shadow version is to be asked the same (see `predictions_log`)."""
+    """An answer with what `predictions_log` has to know of it.
+
+    `text`, because a shadow version is to be asked the same; `canary`, because its text fell to the canary.
+    """
 
     text: str = ""
+    canary: CanaryNote | None = None
 
 
 @dataclass(frozen=True)
@@ -124,8 +140,9 @@ def resolve(names: Iterable[str]) -> dict[str, Target]:
     wanted = list(dict.fromkeys(names))
     rows = (
         Deployment.objects.filter(name__in=wanted)
-        .select_related("version")
+        .select_related("version", "canary")
         .defer("version__card", "version__metrics", "version__code")
+        .defer("canary__card", "canary__metrics", "canary__code")
     )
     targets = {
         deployment.name: Target(
@@ -139,6 +156,8 @@ def resolve(names: Iterable[str]) -> dict[str, Target]:
             artifact_path=deployment.version.artifact_path,
             digest=deployment.version.digest,
             shadow_rate=deployment.shadow_rate if deployment.shadow_id else 0.0,
+            canary=deployment.canary and version_target(deployment, deployment.canary),
+            canary_share=deployment.canary_share,
         )
         for deployment in rows
     }
@@ -148,34 +167,46 @@ def resolve(names: Iterable[str]) -> dict[str, Target]:
     return targets
 
 
+def version_target(deployment: Deployment, version: ModelVersion) -> Target:
+    """A version that is asked beside the deployed one, as its shadow or canary."""
+    return Target(
+        name=deployment.name,
+        deployment_id=deployment.pk,
+        version_id=version.pk,
+        version_label=version.label,
+        languages=tuple(version.languages),
+        labels=tuple(version.labels),
+        model_path=str(absolute_path(version.artifact_path)),
+        artifact_path=version.artifact_path,
+        digest=version.digest,
+    )
+
+
 def classify(
     targets: Mapping[str, Target], requests: Mapping[str, Sequence[str]]
 ) -> dict[str, DeploymentResult]:
     """One call to the inference process for all deployments; no texts for a name give no predictions.
 
+    Texts that fall to a canary are asked of it, in a call of its own; what it cannot answer the deployed version does.
+
     Raises:
         InferenceUnavailable: nobody answers, the queue is full or the answer takes too long.
         ModelUnusable: a model cannot be loaded.
     """
-    asked = [name for name, texts in requests.items() if texts]
-    for name in asked:
-        _have(targets[name].artifact_path, targets[name].digest)
+    found: dict[str, dict[int, Prediction]] = {}
+    notes: dict[str, dict[int, CanaryNote]] = {}
+    left: dict[str, list[int]] = {}
+    for name, texts in requests.items():
+        found[name], notes[name] = _ask_canary(targets[name], texts)
+        left[name] = [place for place in range(len(texts)) if place not in found[name]]
+    asked = [name for name, places in left.items() if places]
     started = time.monotonic()
-    answers: dict[str, list[Prediction]] = {}
-    if asked:
-        results = _call(
-            lambda client: client.classify(
-                [
-                    serving.ClassifyRequest(targets[name].model_path, list(requests[name]))
-                    for name in asked
-                ]
-            )
-        )
-        answers = {
-            name: _remember(targets[name].shadow_rate, requests[name], result.predictions)
-            for name, result in zip(asked, results, strict=True)
-        }
+    answers = _classified(
+        [(targets[name], [requests[name][place] for place in left[name]]) for name in asked]
+    )
     seconds = time.monotonic() - started
+    for name, predictions in zip(asked, answers, strict=True):
+        found[name].update(zip(left[name], predictions, strict=True))
     return {
         name: DeploymentResult(
             deployment_id=targets[name].deployment_id,
@@ -183,11 +214,70 @@ def classify(
             version_label=targets[name].version_label,
             languages=targets[name].languages,
             labels=targets[name].labels,
-            predictions=answers.get(name, []),
+            predictions=[
+                _noted(found[name][place], text, notes[name].get(place), targets[name].shadow_rate)
+                for place, text in enumerate(texts)
+            ],
             seconds=seconds,
         )
-        for name in requests
+        for name, texts in requests.items()
     }
+
+
+def answering(target: Target, prediction: Prediction | None) -> Target:
+    """Who made a prediction: the target, or its canary."""
+    note = prediction.canary if isinstance(prediction, AskedPrediction) else None
+    return target.canary if note is not None and not note.failed and target.canary else target
+
+
+def _classified(asked: Sequence[tuple[Target, Sequence[str]]]) -> list[Sequence[Prediction]]:
+    """What each target says to its texts, in one call."""
+    if not asked:
+        return []
+    for target, _texts in asked:
+        _have(target.artifact_path, target.digest)
+    requests = [serving.ClassifyRequest(target.model_path, list(texts)) for target, texts in asked]
+    return [result.predictions for result in _call(lambda client: client.classify(requests))]
+
+
+def _ask_canary(
+    target: Target, texts: Sequence[str]
+) -> tuple[dict[int, Prediction], dict[int, CanaryNote]]:
+    """What the canary says to the texts that fall to it, and the notes about them, by place.
+
+    A canary that fails leaves notes only. A full queue is not its fault: then there are none either.
+    """
+    if target.canary is None:
+        return {}, {}
+    places = [
+        place
+        for place, text in enumerate(texts)
+        if falls_to_canary(target.deployment_id, text, target.canary_share)
+    ]
+    if not places:
+        return {}, {}
+    canary = target.canary
+    said: Sequence[Prediction] = ()
+    failed = False
+    started = time.monotonic()
+    try:
+        [said] = _classified([(canary, [texts[place] for place in places])])
+    except (InferenceUnavailable, ModelUnusable) as error:
+        logger.warning("the canary %s does not answer: %s", canary.version_label, error)
+        if isinstance(error.__cause__, serving.Overloaded):
+            return {}, {}
+        failed = True
+    seconds = time.monotonic() - started
+    note = CanaryNote(canary.version_id, canary.labels, seconds, failed=failed)
+    return dict(zip(places, said, strict=False)), dict.fromkeys(places, note)
+
+
+def _noted(prediction: Prediction, text: str, note: CanaryNote | None, rate: float) -> Prediction:
+    """The prediction, with its text if a shadow is to be asked the same, and what is said of its canary."""
+    asked = rate > 0 and random.random() < rate
+    if not asked and note is None:
+        return prediction
+    return AskedPrediction(**vars(prediction), text=text if asked else "", canary=note)
 
 
 def classify_texts(requests: Mapping[str, Sequence[str]]) -> dict[str, DeploymentResult]:
@@ -197,6 +287,24 @@ def classify_texts(requests: Mapping[str, Sequence[str]]) -> dict[str, Deploymen
         NoDeployment, InferenceUnavailable, ModelUnusable.
     """
     return classify(resolve(requests), requests)
+
+
+def embed_texts(texts: Sequence[str], *, languages: Sequence[str]) -> tuple[np.ndarray, str]:
+    """Vectors (texts, numbers) of texts, and the name of the base model that made them, which reads the languages.
+
+    In small calls that give way to what people wait for.
+
+    Raises:
+        InferenceUnavailable, ModelUnusable.
+    """
+    model = f"base:{default_base(languages)}"
+    parts = [
+        _call(lambda client, part=part: client.embed(model, part, priority="batch"))  # type: ignore[misc]
+        for part in (
+            list(texts[start : start + EMBED_TEXTS]) for start in range(0, len(texts), EMBED_TEXTS)
+        )
+    ]
+    return np.concatenate(parts), model
 
 
 def embed_by_model(
@@ -251,18 +359,6 @@ def _have(artifact_path: str, digest: str) -> Path:
         raise InferenceUnavailable(str(error)) from error
     except StorageProblem as error:
         raise ModelUnusable(str(error)) from error
-
-
-def _remember(
-    rate: float, texts: Sequence[str], predictions: Iterable[Prediction]
-) -> list[Prediction]:
-    """The predictions; those of which a shadow is to be asked as well know their text."""
-    if rate <= 0:
-        return list(predictions)
-    return [
-        AskedPrediction(**vars(prediction), text=text) if random.random() < rate else prediction
-        for text, prediction in zip(texts, predictions, strict=True)
-    ]
 
 
 _clients: dict[tuple[str, float], serving.InferenceClient] = {}

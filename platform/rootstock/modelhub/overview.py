@@ -8,7 +8,9 @@ from django.utils.translation import gettext as _
 
 from rootstock.modelhub import selectors
 from rootstock.modelhub.models import TrainingRun
-from rootstock.web.overview import Number
+from rootstock.modelhub.monitoring.rules import rule_get
+from rootstock.modelhub.monitoring_selectors import alarm_list
+from rootstock.web.overview import Attention, Number
 
 
 def models_numbers(request: HttpRequest) -> list[Number]:
@@ -30,3 +32,26 @@ def trained_own_model(request: HttpRequest) -> bool:
         .exclude(actor_kind="system")
         .exists()
     )
+
+
+def open_alarm_count(request: HttpRequest) -> int | None:
+    """The badge beside "Monitoring"; nothing when there is none."""
+    return alarm_list(is_open=True).count() or None
+
+
+def alarm_attention(request: HttpRequest) -> list[Attention]:
+    """Open alarms that nobody has acknowledged."""
+    found = []
+    for alarm in alarm_list(is_open=True).filter(acknowledged_at__isnull=True)[:20]:
+        rule = rule_get(alarm.rule)
+        if rule is not None:
+            found.append(
+                Attention(
+                    title=f"{alarm.deployment.name}: {_(rule.title)}",
+                    detail=rule.in_words(alarm.latest),
+                    url=reverse("modelhub:monitor", args=[alarm.deployment.name]),
+                    tone="bad",
+                    at=alarm.opened_at,
+                )
+            )
+    return found

@@ -191,8 +191,8 @@ def gate_job(version: ModelVersion, deployment: str | None = None) -> Job | None
 def deployment_list() -> QuerySet[Deployment]:
     """Deployments by name, with their current version."""
     return (
-        Deployment.objects.select_related("version", "shadow")
-        .defer("version__card", "shadow__card")
+        Deployment.objects.select_related("version", "shadow", "canary")
+        .defer("version__card", "shadow__card", "canary__card")
         .order_by("name")
     )
 

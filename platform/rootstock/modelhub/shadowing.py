@@ -6,9 +6,13 @@ import logging
 import uuid
 from typing import Any
 
-from rootstock.modelhub.inference import DeploymentResult, ModelUnusable, Target, classify
+from rootstock.modelhub.inference import (
+    DeploymentResult,
+    ModelUnusable,
+    classify,
+    version_target,
+)
 from rootstock.modelhub.models import Deployment
-from rootstock.modelhub.storage import absolute_path
 from rootstock.outbox.handlers import message_scope
 
 logger = logging.getLogger(__name__)
@@ -29,17 +33,7 @@ def shadow_ask(payload: dict[str, Any]) -> DeploymentResult | None:
     if slot is None or slot.shadow is None:
         return None
     shadow = slot.shadow
-    target = Target(
-        name=slot.name,
-        deployment_id=slot.pk,
-        version_id=shadow.pk,
-        version_label=shadow.label,
-        languages=tuple(shadow.languages),
-        labels=tuple(shadow.labels),
-        model_path=str(absolute_path(shadow.artifact_path)),
-        artifact_path=shadow.artifact_path,
-        digest=shadow.digest,
-    )
+    target = version_target(slot, shadow)
     try:
         return classify(
             {slot.name: target}, {slot.name: [item["text"] for item in payload["asked"]]}

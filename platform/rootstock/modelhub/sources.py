@@ -5,6 +5,7 @@ sources.register(sources.RowSource("finance.documents", _("Public opinion: docum
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,12 +19,15 @@ class SourceRow:
     """A row of an application: `content` as the task wants it, with or without its answer.
 
     `cursor` is where a later pull goes on if this was the last row. `uncertainty`: how unsure the app's model is.
+    `subject` is what predictions about it were logged under, as ("finance.document", its id): labels that people give
+    the row are compared with them.
     """
 
     content: Mapping[str, Any]
     cursor: str
     metadata: Mapping[str, Any] = field(default_factory=dict)
     uncertainty: float | None = None
+    subject: tuple[str, uuid.UUID] | None = None
 
 
 @dataclass(frozen=True)

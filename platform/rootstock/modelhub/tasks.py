@@ -5,9 +5,12 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from celery import shared_task
+
 from rootstock.common.actors import Actor
 from rootstock.jobs.models import Job
 from rootstock.jobs.runner import JobCancelled, JobContext, job_kind
+from rootstock.modelhub.drifting import drift_judge
 from rootstock.modelhub.evaluations import OnProgress, execute_evaluation, execute_gate
 from rootstock.modelhub.importing import execute_import
 from rootstock.modelhub.inference import DeploymentResult
@@ -15,13 +18,18 @@ from rootstock.modelhub.pairing import execute_comparison
 from rootstock.modelhub.runs import execute_run
 from rootstock.modelhub.selecting import SELECT_JOB, execute_selection
 from rootstock.modelhub.services.comparisons import COMPARE_JOB
+from rootstock.modelhub.services.drift import DriftDone
 from rootstock.modelhub.services.gate import EVALUATE_JOB, GATE_JOB
 from rootstock.modelhub.services.imports import JOB_KIND as IMPORT_JOB
+from rootstock.modelhub.services.looks import MONITOR_TOPIC, monitoring_look
 from rootstock.modelhub.services.predictions import SHADOW_TOPIC
 from rootstock.modelhub.services.shadows import shadow_log
 from rootstock.modelhub.services.training import JOB_KIND, SEARCH_KIND
 from rootstock.modelhub.shadowing import shadow_ask
 from rootstock.outbox.handlers import handler
+from rootstock.outbox.services import outbox_write
+from rootstock.tenancy.rls import call_lookup
+from rootstock.tenancy.scope import organisation_scope
 
 
 @job_kind(JOB_KIND, resumable=True)
@@ -56,6 +64,7 @@ def run_selection(context: JobContext) -> dict[str, Any]:
         strategy=context.params["strategy"],
         on_progress=_progress(context),
     )
+
 
 
 @job_kind(COMPARE_JOB, resumable=True)
@@ -105,6 +114,20 @@ def log_shadow(payload: dict[str, Any], result: DeploymentResult | None) -> None
     """Keep what the shadow said, if there is one still."""
     if result is not None:
         shadow_log(result=result, asked=payload["asked"])
+
+
+@shared_task(name="rootstock.modelhub.monitor", ignore_result=True)
+def monitor() -> None:
+    """Request a look at every organisation whose deployments were asked, or have an alarm or a canary."""
+    for row in call_lookup("modelhub_monitored_organisations"):
+        with organisation_scope(row["organisation_id"]):
+            outbox_write(MONITOR_TOPIC, {}, coalesce_key=MONITOR_TOPIC)
+
+
+@handler(MONITOR_TOPIC, max_attempts=3, prepare=drift_judge)
+def look(_payload: dict[str, Any], judged: list[DriftDone]) -> None:
+    """Add up traffic, keep the verdicts on drift, guard canaries, open and close alarms."""
+    monitoring_look(judged=judged)
 
 
 def _progress(context: JobContext) -> OnProgress:

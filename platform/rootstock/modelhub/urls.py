@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from django.urls import path
 
-from rootstock.modelhub.views import annotation, data, datasets, gate, runs, training, versions
+from rootstock.modelhub.views import (
+    annotation,
+    data,
+    datasets,
+    gate,
+    monitoring,
+    runs,
+    training,
+    versions,
+)
 
 app_name = "modelhub"
 urlpatterns = [
@@ -78,4 +87,15 @@ urlpatterns = [
     path("deployments/<str:name>/gate/", gate.gate_policy, name="gate-policy"),
     path("deployments/<str:name>/shadow/", gate.shadow_start, name="shadow-start"),
     path("deployments/<str:name>/shadow/end/", gate.shadow_end, name="shadow-end"),
+    path("monitoring/", monitoring.monitoring, name="monitoring"),
+    path("monitoring/<str:name>/", monitoring.monitor, name="monitor"),
+    path("monitoring/<str:name>/rules/", monitoring.monitor_rules, name="monitor-rules"),
+    path("monitoring/<str:name>/canary/", monitoring.canary_start, name="canary-start"),
+    path("monitoring/<str:name>/canary/promote/", monitoring.canary_promote, name="canary-promote"),
+    path("monitoring/<str:name>/canary/end/", monitoring.canary_end, name="canary-end"),
+    path(
+        "monitoring/alarms/<uuid:alarm_id>/acknowledge/",
+        monitoring.alarm_acknowledge,
+        name="alarm-acknowledge",
+    ),
 ]

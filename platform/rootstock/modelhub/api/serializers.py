@@ -331,11 +331,17 @@ class DeploymentOutput(serializers.ModelSerializer[Deployment]):
         allow_null=True,
         help_text="The version that is asked as well, and answers nobody.",
     )
+    canary = serializers.UUIDField(
+        source="canary_id",
+        allow_null=True,
+        help_text="The version that answers a share of the texts.",
+    )
 
     class Meta:
         model = Deployment
         fields = [
-            "id", "name", "task", "version", "shadow", "shadow_rate", "shadow_since", "created_at", "updated_at",
+            "id", "name", "task", "version", "shadow", "shadow_rate", "shadow_since", "canary", "canary_share",
+            "canary_since", "created_at", "updated_at",
         ]  # fmt: skip
 
 

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from django.urls import path
 
-from rootstock.modelhub.api import annotation, data, datasets, gate, training, versions
+from rootstock.modelhub.api import (
+    annotation,
+    canaries,
+    data,
+    datasets,
+    gate,
+    monitoring,
+    training,
+    versions,
+)
 
 urlpatterns = [
     path("datasets", datasets.DatasetList.as_view()),
@@ -62,5 +71,15 @@ urlpatterns = [
     path("deployments/<str:name>/gate", gate.GatePolicyView.as_view()),
     path("deployments/<str:name>/shadow", gate.DeploymentShadow.as_view()),
     path("deployments/<str:name>/shadow/end", gate.DeploymentShadowEnd.as_view()),
+    path("deployments/<str:name>/monitoring", monitoring.DeploymentMonitoring.as_view()),
+    path("deployments/<str:name>/drift", monitoring.DriftWindowList.as_view()),
+    path("deployments/<str:name>/labels", monitoring.LateLabels.as_view()),
+    path("deployments/<str:name>/rules", monitoring.MonitorPolicyView.as_view()),
+    path("deployments/<str:name>/canary", canaries.DeploymentCanary.as_view()),
+    path("deployments/<str:name>/canary/promote", canaries.DeploymentCanaryPromote.as_view()),
+    path("deployments/<str:name>/canary/end", canaries.DeploymentCanaryEnd.as_view()),
+    path("monitor/rules", monitoring.RuleList.as_view()),
+    path("alarms", monitoring.AlarmList.as_view()),
+    path("alarms/<uuid:alarm_id>/acknowledge", monitoring.AlarmAcknowledge.as_view()),
     path("predictions", versions.PredictionList.as_view()),
 ]

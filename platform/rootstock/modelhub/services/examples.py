@@ -43,7 +43,7 @@ _LABEL_KEYS = frozenset({"label", "labels", "tags"})
 class NewExample:
     """A row to add: `content` as the task wants it, or for tasks with a text `text` and `label`.
 
-    Without its answer it waits for a person. `metadata` holds plain values by column.
+    Without its answer it waits for a person. `metadata` holds plain values by column. `subject`: see `SourceRow`.
     """
 
     text: str = ""
@@ -52,6 +52,7 @@ class NewExample:
     content: Mapping[str, Any] | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     uncertainty: float | None = None
+    subject: tuple[str, uuid.UUID] | None = None
 
 
 @dataclass
@@ -119,6 +120,8 @@ def example_new(dataset: Dataset, example: NewExample, *, source: str = "") -> D
     row = Row(row.content, metadata)
     made = example_from_row(dataset, row, source=(example.source or source))
     made.uncertainty = example.uncertainty
+    if example.subject is not None:
+        made.subject_type, made.subject_id = example.subject
     return made
 
 

@@ -56,6 +56,24 @@ def change_write(
     )
 
 
+def canary_close(
+    slot: Deployment,
+    kind: DeploymentChange.Kind,
+    *,
+    actor: Actor,
+    reason: str,
+    checks: Sequence[dict[str, Any]] = (),
+) -> None:
+    """Take the canary off a locked deployment and write that down; the caller saves the row."""
+    canary = slot.canary
+    if canary is None:
+        return
+    slot.canary, slot.canary_since = None, None
+    change_write(
+        slot, kind, to=canary, before=slot.version, actor=actor, reason=reason, checks=checks
+    )
+
+
 def previous_version(deployment: Deployment) -> ModelVersion | None:
     """The version a roll-back would go to: replaying the history as a stack, the one below the top."""
     stack: list[ModelVersion] = []

@@ -21,6 +21,7 @@ from rootstock.modelhub.services.examples import (
     describe,
     touch,
 )
+from rootstock.modelhub.services.outcomes import outcome_of_example
 
 
 def example_relabel(*, example: DatasetExample, label: str, actor: Actor) -> DatasetExample:
@@ -90,6 +91,7 @@ def example_answer(
         reason=reason,
         **authored(actor),
     )
+    outcome_of_example(example=locked)
     touch(locked.dataset)
     words = [answer_text(task, answer, content) for answer in (before, after)]
     record(

@@ -13,10 +13,12 @@ from rootstock.common.actors import Actor
 from rootstock.modelhub import gate
 from rootstock.modelhub.errors import Conflict, ModelhubError, PromotionRefused
 from rootstock.modelhub.inference import DeploymentResult
-from rootstock.modelhub.models import Deployment, DeploymentChange, ModelVersion, Prediction
+from rootstock.modelhub.models import Deployment, DeploymentChange, ModelVersion, Prediction, Role
+from rootstock.modelhub.monitoring.tallies import Tally
 from rootstock.modelhub.services.gate import gate_candidate
 from rootstock.modelhub.services.history import change_write
 from rootstock.modelhub.services.locks import lock_name
+from rootstock.modelhub.services.traffic import traffic_add
 
 
 def shadow_start(
@@ -104,7 +106,7 @@ def shadow_close(slot: Deployment, *, actor: Actor, reason: str) -> None:
 
 
 def shadow_log(*, result: DeploymentResult, asked: Sequence[dict[str, Any]]) -> None:
-    """Keep what a shadow said beside what was answered.
+    """Keep what a shadow said beside what was answered, and count it.
 
     `asked` are items of the message "modelhub.shadow": {"subject_type", "subject_id", "text", "version", "label",
     "probability"}, one for each prediction of `result`.
@@ -123,4 +125,16 @@ def shadow_log(*, result: DeploymentResult, asked: Sequence[dict[str, Any]]) -> 
             compared={key: item[key] for key in ("text", "version", "label", "probability")},
         )
         for item, prediction in zip(asked, result.predictions, strict=True)
+    )
+    tally = Tally()
+    for item, prediction in zip(asked, result.predictions, strict=True):
+        tally.add(
+            label=prediction.label,
+            confidence=prediction.probabilities[prediction.label],
+            milliseconds=latency_ms,
+            length=len(item["text"]),
+            agreed=prediction.label == item["label"],
+        )
+    traffic_add(
+        deployment_id=result.deployment_id, tallies={(result.version_id, Role.SHADOW): tally}
     )

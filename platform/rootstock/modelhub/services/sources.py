@@ -47,7 +47,10 @@ def source_pull(*, dataset: Dataset, source: RowSource, actor: Actor) -> AddResu
         for row in batch:
             try:
                 example = NewExample(
-                    content=row.content, metadata=row.metadata, uncertainty=row.uncertainty
+                    content=row.content,
+                    metadata=row.metadata,
+                    uncertainty=row.uncertainty,
+                    subject=row.subject,
                 )
                 made.append(example_new(dataset, example, source=source.key))
             except RowError:

@@ -24,7 +24,11 @@ from rootstock.modelhub.models import (
 from rootstock.modelhub.selectors import gate_report_current
 from rootstock.modelhub.services.events import authored, record
 from rootstock.modelhub.services.gate import gate_candidate, gate_now
-from rootstock.modelhub.services.history import change_write, previous_version
+from rootstock.modelhub.services.history import (
+    canary_close,
+    change_write,
+    previous_version,
+)
 from rootstock.modelhub.services.locks import lock_name
 from rootstock.modelhub.services.names import check_model_name
 from rootstock.modelhub.services.shadows import shadow_close
@@ -125,7 +129,7 @@ def version_promote(
     The newest report of the gate decides, if it is about the version that is deployed now and the policy in force;
     without one the checks are made here, from the figures that are stored. The checks that protect serving are made
     again in any case. With `force` and a reason, what can be forced is overruled; the history says so. If the version
-    was the deployment's shadow, it is that no longer.
+    was the deployment's shadow, it is that no longer. A canary ends.
 
     Raises:
         PromotionRefused: a check did not pass; the error carries the evidence.
@@ -140,7 +144,9 @@ def version_promote(
             "reason-missing", problem, errors=[{"pointer": "/reason", "detail": problem}]
         )
     lock_name("deployment", name)
-    slot = Deployment.objects.select_related("version", "shadow").filter(name=name).first()
+    slot = (
+        Deployment.objects.select_related("version", "shadow", "canary").filter(name=name).first()
+    )
     if slot is not None and slot.version_id == version.pk:
         raise Conflict(
             "already-deployed",
@@ -163,6 +169,7 @@ def version_promote(
         slot = Deployment(name=name, task=version.task)
     elif slot.shadow_id == version.pk:
         shadow_close(slot, actor=actor, reason=_("Promoted."))
+    _end_canary(slot, version, actor)
     slot.version = version
     slot.save()
     change_write(
@@ -190,7 +197,7 @@ def version_rollback(*, deployment: Deployment, actor: Actor, reason: str = "") 
         PromotionRefused: the earlier version's files are damaged or do not load.
     """
     lock_name("deployment", deployment.name)
-    slot = Deployment.objects.select_related("version", "shadow").get(pk=deployment.pk)
+    slot = Deployment.objects.select_related("version", "shadow", "canary").get(pk=deployment.pk)
     target = previous_version(slot)
     if target is None:
         raise Conflict(
@@ -213,6 +220,7 @@ def version_rollback(*, deployment: Deployment, actor: Actor, reason: str = "") 
     before = slot.version
     if slot.shadow_id == target.pk:
         shadow_close(slot, actor=actor, reason=_("Serves again."))
+    _end_canary(slot, target, actor)
     slot.version = target
     slot.save()
     change_write(
@@ -226,6 +234,12 @@ def version_rollback(*, deployment: Deployment, actor: Actor, reason: str = "") 
     )
     tell_deployed(slot)
     return slot
+
+
+def _end_canary(slot: Deployment, version: ModelVersion, actor: Actor) -> None:
+    """A canary was compared with the version before; with another one it would begin anew."""
+    reason = _("Promoted.") if slot.canary_id == version.pk else _("Another version is deployed.")
+    canary_close(slot, DeploymentChange.Kind.CANARY_ENDED, actor=actor, reason=reason)
 
 
 def _verdicts_now(version: ModelVersion, name: str, actor: Actor) -> list[dict[str, Any]]:

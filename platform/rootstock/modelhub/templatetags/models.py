@@ -12,7 +12,10 @@ from django.utils.translation import gettext, gettext_lazy
 
 from rootstock.modelhub import gate, option_words, report
 from rootstock.modelhub.gate.figures import figure, written
-from rootstock.modelhub.models import DeploymentChange
+from rootstock.modelhub.models import DeploymentChange, DriftWindow
+from rootstock.modelhub.monitoring.tallies import Tally
+from rootstock.modelhub.monitoring_selectors import Health
+from rootstock.web.navigation import Text
 from rootstock.web.templatetags.ui import badge
 
 register = template.Library()
@@ -147,3 +150,61 @@ def option_value(value: Any, name: str = "") -> str:
 def trial_state(state: str) -> str:
     """How a trial of a search ended."""
     return str(_TRIAL_STATES.get(state, state))
+
+
+_HEALTH: dict[str, tuple[str, str, Text]] = {
+    "alarm": ("bad", "triangle-alert", gettext_lazy("Alarm")),
+    "healthy": ("ok", "check", gettext_lazy("All right")),
+    "quiet": ("quiet", "circle-dashed", gettext_lazy("Not asked")),
+}
+_SIGNALS: dict[str, Text] = {
+    "text": gettext_lazy("topics and wording"),
+    "length": gettext_lazy("length"),
+    "language": gettext_lazy("languages"),
+    "label": gettext_lazy("labels given"),
+    "confidence": gettext_lazy("confidence"),
+}
+
+
+@register.simple_tag
+def health_badge(health: Health) -> SafeString:
+    """How a deployment does."""
+    tone, icon_name, word = _HEALTH[health.state]
+    return badge(word, tone, icon_name)
+
+
+@register.simple_tag
+def drift_badge(window: DriftWindow | None) -> SafeString:
+    """The verdict on a window of texts; an em dash where none was judged."""
+    if window is None:
+        return format_html('<span class="faint">{}</span>', "—")
+    if window.drifted:
+        return badge(gettext("Drifted"), "warn", "trending-up-down")
+    return badge(gettext("No drift"), "ok", "check")
+
+
+@register.simple_tag
+def milliseconds(tally: Tally, share: float) -> str:
+    """The time within which that share of the texts had an answer."""
+    value = tally.latency(share)
+    return "—" if value is None else f"{value:,.0f}\u202fms"
+
+
+@register.filter
+def moved(window: DriftWindow) -> list[str]:
+    """What moved in a window, a line for each signal that drifted."""
+    lines = []
+    for signal in window.signals:
+        if not signal["drifted"]:
+            continue
+        name = str(_SIGNALS.get(signal["signal"], signal["signal"]))
+        if signal["signal"] == "text":
+            size = gettext("by %(size)s standard deviations") % {"size": f"{signal['effect']:.2f}"}
+            lines.append(f"{name}: {size}")
+        else:
+            shares = "; ".join(
+                f"{category} {100 * before:.0f}\u202f% → {100 * now:.0f}\u202f%"
+                for category, before, now in signal["moved"]
+            )
+            lines.append(f"{name}: {shares}")
+    return lines
