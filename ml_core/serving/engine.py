@@ -130,15 +130,6 @@ class Engine:
         for pool in (self.compute, self._reading, self._loader):
             pool.shutdown(cancel_futures=True)
 
-    def directory(self, model: str) -> Path:
-        """Where a model's files are, for what serves models beside this. Raises ModelNotLoaded outside the root."""
-        return Path(self._memory.place(model).directory)
-
-    @property
-    def people_wait(self) -> bool:
-        """Whether interactive inputs are in line."""
-        return self._scheduler.waits("interactive")
-
     async def predict(
         self,
         requests: Sequence[PredictRequest],
@@ -190,12 +181,13 @@ class Engine:
         """Forget a model; what waits for it is still answered."""
         return self._memory.unload(model)
 
-    def path_of(self, model: str) -> Path:
-        """The directory of an artefact below the allowed root. Raises ModelNotLoaded for one outside."""
+    def directory(self, model: str) -> Path:
+        """Where a model's files are, for what serves models beside this. Raises ModelNotLoaded outside the root."""
         return Path(self._memory.place(model).directory)
 
+    @property
     def people_wait(self) -> bool:
-        """Whether anything of the highest priority is in line."""
+        """Whether interactive inputs are in line."""
         return self._scheduler.waits(PRIORITIES[0])
 
     def health(self) -> Health:
