@@ -15,6 +15,8 @@ _AIMS = {
     ("vectors, realistic", "Rootstock, in process"): "≥ 4 × st, ≥ 1.3 × plain, cosine ≥ .99",
     ("vectors, realistic", "Rootstock, through the socket"): "≥ 4 × st, ≥ 1.3 × plain",
     ("1 client, 20 tokens", "Rootstock"): "p50 ≤ 8 ms",
+    ("three heads, one encoder", "Rootstock, auto"): "≤ 1.15 × one head",
+    ("50 LoRA classifiers mixed", "Rootstock, auto"): "≥ 50 %, memory ≤ adapter each, ≤ 1e-4",
 }
 
 # (module, function) of each line. They are imported when they measure: the peers' processes, which import this package,
@@ -23,6 +25,9 @@ _LINES = {
     "throughput": ("bulk", "throughput"),
     "task loss": ("bulk", "task_loss"),
     "server": ("under_load", "server"),
+    "heads": ("many", "heads"),
+    "adapters": ("many", "adapters"),
+    "swap": ("many", "swap"),
 }
 _WORKLOADS = ("realistic", "short queries")
 _HOSTS = ("Rootstock", "LitServe", "Ray Serve")
@@ -35,6 +40,12 @@ def configurations() -> list[dict[str, Any]]:
         for workload in _WORKLOADS
     ]
     found += [{"line": "server", "system": name, "seconds": 10, "repeats": 3} for name in _HOSTS]
+    for backend in ("torch", "auto"):
+        found += [
+            {"line": "heads", "backend": backend, "texts": 500, "turns": 5},
+            {"line": "adapters", "backend": backend, "texts": 500, "turns": 5, "models": 50},
+            {"line": "swap", "backend": backend, "seconds": 15},
+        ]
     found += [{"line": "task loss", "data": data} for data in ("banking77", "phrasebank")]
     return found
 

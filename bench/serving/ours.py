@@ -28,7 +28,6 @@ PACKAGED = "base:packaged"
 CALL, CALLS = 512, 2
 _TIMEOUT = 300.0
 _READY_SECONDS = 300.0
-_MAX_QUEUE = 8192
 
 
 def onnx_cache() -> Path:
@@ -43,10 +42,9 @@ async def start_engine(threads: int, backend: str, root: Path | None = None) -> 
     engine = Engine(
         allowed_root=root or var_directory(),
         threads=threads,
-        max_queue=_MAX_QUEUE,
+        cache_bytes=0,
         backend=backend,
-        cache_mb=0,
-        export_cache=onnx_cache(),
+        exports=onnx_cache(),
         device="cpu",
     )
     engine.start()
@@ -76,7 +74,13 @@ class Server:
     """`python -m ml_core serve` at a Unix socket in ``folder``."""
 
     def __init__(
-        self, folder: Path, *, threads: int, root: Path | None = None, backend: str = "auto"
+        self,
+        folder: Path,
+        *,
+        threads: int,
+        root: Path | None = None,
+        backend: str = "auto",
+        max_queue: int = 8192,
     ) -> None:
         self._socket = folder / "i.sock"
         self._log = folder / "inference.log"
@@ -91,7 +95,7 @@ class Server:
             "--threads", str(threads),
             "--device", "cpu",
             "--backend", backend,
-            "--max-queue", str(_MAX_QUEUE),
+            "--max-queue", str(max_queue),
             "--cache", str(onnx_cache()),
             "--cache-mb", "0",
         ]  # fmt: skip

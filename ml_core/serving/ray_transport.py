@@ -19,6 +19,10 @@ import threading
 from typing import Any
 
 import httpx
+
+# A cluster wants its token (~/.ray/auth_token or RAY_AUTH_TOKEN); a driver offers it only if told before Ray is loaded.
+os.environ.setdefault("RAY_AUTH_MODE", "token")
+
 import ray
 from ray import serve
 from ray.exceptions import RayError, TaskCancelledError
@@ -38,8 +42,6 @@ _connecting = threading.Lock()
 
 def connect(address: str, **options: Any) -> None:
     """Make this process a driver of the Ray at ``address``, once. Raises ConnectionError when there is none."""
-    # A cluster that was started on its own wants its token, which Ray offers only when told so.
-    os.environ.setdefault("RAY_AUTH_MODE", "token")
     with _connecting:
         if ray.is_initialized():
             return
