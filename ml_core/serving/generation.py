@@ -14,25 +14,22 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from concurrent.futures import Executor
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from ml_core.data.errors import DataError
-from ml_core.models.classifier import select_device
-from ml_core.models.generators import open_generator
 from ml_core.registry.artifact import Artifact, ArtifactError
 from ml_core.serving.errors import DeadlineExceeded, InferenceError, ModelNotLoaded, Overloaded
-from ml_core.serving.generation_batches import GenerationRunner, Reply
 from ml_core.serving.generation_protocol import GenerateRequest, Piece, parse_generate
 from ml_core.serving.protocol import Caller
-from ml_core.tasks.conversations import Conversations
+
+if TYPE_CHECKING:
+    from ml_core.serving.generation_batches import Reply
+    from ml_core.serving.generation_models import Generator
 
 logger = logging.getLogger(__name__)
 
-TASK = "text-generation"
 # How long a step waits at most for texts that people wait for, so that replies go on under load.
 _PATIENCE_SECONDS = 0.1
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -84,66 +81,12 @@ class GenerationMetrics:
         ).set_function(memory)
 
 
-@dataclass(eq=False)
-class Generator:
-    """A loaded artefact that writes."""
-
-    digest: str
-    runner: GenerationRunner
-    conversations: Conversations
-    seed: int
-    weight_bytes: int
-    readers: dict[Reply, asyncio.Queue[Piece | InferenceError]] = field(default_factory=dict)
-
-    @classmethod
-    def load(cls, path: Path, *, device: str, max_replies: int = 16) -> Generator:
-        """Load the artefact at ``path``.
-
-        Raises ModelNotLoaded: not there, damaged, or of another task.
-        """
-        if not path.is_dir():
-            raise ModelNotLoaded(f"{path}: no such model", code="model_not_found")
-        try:
-            artifact = Artifact.open(path)
-            if artifact.manifest.task != TASK:
-                raise ModelNotLoaded(
-                    f"{path}: a {artifact.manifest.task} model writes no text", code="model_task"
-                )
-            model, tokenizer = open_generator(artifact)
-            model = model.to(select_device(device))
-            runner = GenerationRunner(model, tokenizer, max_replies=max_replies)
-        except (ArtifactError, ValueError) as error:
-            raise ModelNotLoaded(str(error), code="model_damaged") from error
-        conversations = Conversations(
-            tokenizer,
-            limit=artifact.manifest.max_length,
-            reserve=model.generation_config.max_new_tokens,
-            encoder_decoder=model.config.is_encoder_decoder,
-        )
-        weights = sum(tensor.nbytes for tensor in [*model.parameters(), *model.buffers()])
-        seed = int(artifact.manifest.config["seed"])
-        return cls(artifact.digest, runner, conversations, seed, weights)
-
-    def begin(self, request: GenerateRequest) -> Reply:
-        """The reply to a request, not yet added to the runner.
-
-        Raises InferenceError "bad_request": the chat template refuses the turns, or they leave no room.
-        """
-        try:
-            prompt = self.conversations.prompt([dict(turn) for turn in request.messages])
-            if not prompt:
-                raise InferenceError("the model can read nothing of this", code="bad_request")
-            return self.runner.reply(prompt, request.options, seed=self.seed)
-        except (DataError, ValueError) as error:
-            raise InferenceError(str(error), code="bad_request") from error
-
-
 class Generations:
     """The replies of all generators of a process; ``start`` and ``close`` belong to its event loop.
 
     ``find`` gives the directory of a model's name, or raises; ``compute`` is the executor of one thread that runs
     models; ``people_wait`` says whether interactive texts are in line, which go first. At most ``max_open`` replies
-    are written or waiting, and ``max_loaded`` generators are in memory, of which idle ones go first.
+    are written or waiting, and the weights of generators take at most ``memory_bytes``: idle ones make room.
     """
 
     def __init__(
@@ -155,14 +98,14 @@ class Generations:
         people_wait: Callable[[], bool] = lambda: False,
         device: str = "auto",
         max_open: int = 64,
-        max_loaded: int = 2,
+        memory_bytes: int = 4 * 1024**3,
     ) -> None:
         self._find = find
         self._compute = compute
         self._people_wait = people_wait
         self._device = device
         self._max_open = max_open
-        self._max_loaded = max_loaded
+        self._budget = memory_bytes
         self._models: OrderedDict[Path, Generator] = OrderedDict()
         self._loading: dict[Path, asyncio.Task[Generator]] = {}
         self._open = 0
@@ -318,19 +261,32 @@ class Generations:
         return await asyncio.shield(task)
 
     async def _load(self, path: Path) -> Generator:
+        # Only a process that writes loads torch and transformers for it.
+        from ml_core.serving.generation_models import Generator
+
+        need = sum(file.stat().st_size for file in path.glob("*.safetensors"))
+        if need > self._budget:
+            raise ModelNotLoaded(
+                f"{path}: {need / 2**20:,.0f} MiB; all generators may take {self._budget / 2**20:,.0f}",
+                code="model_too_large",
+            )
+        self._make_room(need)
         model = await asyncio.to_thread(Generator.load, path, device=self._device)
         old = self._models.pop(path, None)
         if old is not None and old.readers:
             # Its replies are finished under a name that nobody asks for.
             self._models[path / old.digest] = old
         self._models[path] = model
-        for other in [each for each in self._models if not self._models[each].readers]:
-            if len(self._models) <= self._max_loaded:
-                break
-            if other != path:
-                del self._models[other]
-                logger.info("unloaded the generator %s", other)
         return model
+
+    def _make_room(self, need: int) -> None:
+        """Unload idle generators, the least recently used first, until ``need`` more bytes fit."""
+        for path, model in list(self._models.items()):
+            if need + sum(each.weight_bytes for each in self._models.values()) <= self._budget:
+                return
+            if not model.readers:
+                del self._models[path]
+                logger.info("unloaded the generator %s", path)
 
 
 async def answer_generate(

@@ -44,7 +44,8 @@ def serve(
 
     ``threads`` of one forward pass (None: all cores of this process); at most ``max_queue`` inputs
     are accepted and unanswered at a time; models take at most ``memory_mb`` MiB (None: half of what
-    the machine or container has), the least recently used goes first, and kept answers ``cache_mb``;
+    the machine or container has) and those that write text as much again, the least recently used
+    goes first, and kept answers ``cache_mb``;
     ``backend`` computes the encoders (see `ml_core.serving.backends`), ``exports`` is where their
     exports are kept. Without a ``token`` whoever can connect is trusted: only the user of
     the process, on a Unix socket.
@@ -63,21 +64,37 @@ def serve(
 
         from ml_core.serving.app import App
         from ml_core.serving.engine import MEBIBYTE, Engine
+        from ml_core.serving.generation import Generations
 
         _check_device(device)
         logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
         logging.getLogger("httpx").setLevel(logging.WARNING)
+        memory_bytes = (memory_mb or _half_of_memory_mb()) * MEBIBYTE
         engine = Engine(
             allowed_root=root,
             threads=threads or len(os.sched_getaffinity(0)),
             max_queue=max_queue,
-            memory_bytes=(memory_mb or _half_of_memory_mb()) * MEBIBYTE,
+            memory_bytes=memory_bytes,
             cache_bytes=cache_mb * MEBIBYTE,
             device=device,
             backend=backend,
             exports=exports,
         )
-        app = App(engine, token=token, on_ready=lambda: _say_ready(address))
+        generations = Generations(
+            find=engine.directory,
+            compute=engine.compute,
+            registry=engine.metrics.registry,
+            people_wait=lambda: engine.people_wait,
+            device=device,
+            memory_bytes=memory_bytes,
+        )
+        app = App(
+            engine,
+            token=token,
+            on_ready=lambda: _say_ready(address),
+            streams={"/v1/generate": generations.answer},
+            services=(generations,),
+        )
         config = uvicorn.Config(
             app,
             log_level="warning",

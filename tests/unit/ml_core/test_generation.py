@@ -4,8 +4,9 @@ only."""
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,15 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from ml_core.models.generators import build_generator, train_tokenizer
 from ml_core.registry import Artifact
-from ml_core.serving import DeadlineExceeded, InferenceError, ModelNotLoaded, Overloaded
+from ml_core.serving import (
+    AsyncGenerationClient,
+    DeadlineExceeded,
+    GenerationClient,
+    InferenceError,
+    InferenceUnavailable,
+    ModelNotLoaded,
+    Overloaded,
+)
 from ml_core.serving.generation import Generations
 from ml_core.serving.generation_batches import GenerationRunner, Reply
 from ml_core.serving.generation_protocol import (
@@ -387,3 +396,70 @@ async def test_a_model_that_fails_fails_its_own_callers_only(served, monkeypatch
         with pytest.raises(InferenceError, match="not numbers"):
             await whole(served, ask("price please"))
     assert (await whole(served, ask("price please")))[1].done
+
+
+async def test_a_generator_larger_than_its_memory_is_refused(artifact) -> None:
+    with ThreadPoolExecutor(1) as compute:
+        generations = Generations(
+            find=lambda name: artifact.path.parent / name,
+            compute=compute,
+            registry=CollectorRegistry(),
+            memory_bytes=1000,
+        )
+        with pytest.raises(ModelNotLoaded, match="may take") as refused:
+            await whole(generations, ask("price please"))
+        assert refused.value.code == "model_too_large"
+
+
+# --- over the socket ------------------------------------------------------------------------------
+
+
+async def test_clients_stream_and_hang_up_over_the_socket(artifact, tmp_path) -> None:
+    from ml_core.serving.server import serve
+
+    address = f"unix://{tmp_path}/i.sock"
+    process = multiprocessing.get_context("spawn").Process(
+        target=serve,
+        args=(address,),
+        kwargs={"allowed_root": artifact.path.parent, "token": "t", "threads": 1, "device": "cpu"},
+    )
+    process.start()
+    try:
+        async with AsyncGenerationClient(address, token="t", timeout=60) as client:
+            await until((tmp_path / "i.sock").exists)
+            turns = [{"role": "user", "content": "时间 please"}]
+            pieces = [piece async for piece in client.generate("out", turns)]
+            assert pieces[-1].done
+            assert len(pieces) > 1
+            for model, options, code in (
+                ("nowhere", GenerationOptions(), "model_not_found"),
+                ("../out/..", GenerationOptions(), "model_not_allowed"),
+                ("out", GenerationOptions(top_p=7.0), "bad_request"),
+            ):
+                with pytest.raises(InferenceError) as refused:
+                    await anext(client.generate(model, "price please", options))
+                assert refused.value.code == code
+            endless = client.generate("out", "price", GenerationOptions(temperature=5.0, seed=1))
+            assert (await anext(endless)) is not None
+            await endless.aclose()
+        with GenerationClient(address, token="t", timeout=60) as client:
+            text = "".join(piece.text for piece in client.generate("out", turns))
+            assert text == "".join(piece.text for piece in pieces)
+        with (
+            GenerationClient(address, token="wrong") as client,
+            pytest.raises(InferenceError, match="token"),
+        ):
+            next(client.generate("out", "x"))
+    finally:
+        process.terminate()
+        process.join(20)
+    with GenerationClient(address, token="t") as client, pytest.raises(InferenceUnavailable):
+        next(client.generate("out", "x"))
+
+
+async def until(true: Callable[[], bool]) -> None:
+    for _ in range(600):
+        if true():
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError("it never came true")
