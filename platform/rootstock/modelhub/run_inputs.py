@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,18 @@ def run_options(run: TrainingRun, *, directory: Path, out: Path) -> dict[str, An
             raise TrainingFailed("artifact", str(error)) from error
         options["previous" if run.goes_on else "base"] = str(artifact)
     return options
+
+
+def unlabelled_texts_file(organisation_id: uuid.UUID, dataset_id: uuid.UUID, inputs: Path) -> str:
+    """A file below `inputs` with the texts of a data set that have no answer; made once. Call it outside any
+    transaction.
+
+    Raises:
+        TrainingFailed: the data set has gone, or has no such text.
+    """
+    inputs.mkdir(parents=True, exist_ok=True)
+    with organisation_scope(organisation_id):
+        return _path("unlabelled", Reference("dataset", dataset_id), inputs)
 
 
 def _path(option: str, named: Reference, inputs: Path) -> str:

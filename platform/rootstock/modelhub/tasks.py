@@ -11,6 +11,7 @@ from rootstock.common.actors import Actor
 from rootstock.jobs.models import Job
 from rootstock.jobs.runner import JobCancelled, JobContext, job_kind
 from rootstock.modelhub.drifting import drift_judge
+from rootstock.modelhub.compressing import COMPRESS_JOB, execute_compression
 from rootstock.modelhub.evaluations import OnProgress, execute_evaluation, execute_gate
 from rootstock.modelhub.importing import execute_import
 from rootstock.modelhub.inference import DeploymentResult
@@ -65,6 +66,19 @@ def run_selection(context: JobContext) -> dict[str, Any]:
         on_progress=_progress(context),
     )
 
+
+@job_kind(COMPRESS_JOB, resumable=True)
+def run_compression(context: JobContext) -> dict[str, Any]:
+    """Make the smaller version that the job asks for."""
+    with context.scope():
+        job = Job.objects.get(pk=context.job_id)
+    return execute_compression(
+        organisation_id=context.organisation_id,
+        job_id=context.job_id,
+        params=context.params,
+        actor=Actor(job.actor_kind, job.actor_id, job.actor_label),  # type: ignore[arg-type]
+        on_progress=_progress(context),
+    )
 
 
 @job_kind(COMPARE_JOB, resumable=True)

@@ -6,6 +6,7 @@ from django.urls import path
 
 from rootstock.modelhub.views import (
     annotation,
+    compression,
     data,
     datasets,
     gate,
@@ -81,6 +82,11 @@ urlpatterns = [
     path("versions/<uuid:version_id>/", versions.version, name="version"),
     path("versions/<uuid:version_id>/deploy/", versions.version_deploy, name="version-deploy"),
     path("versions/<uuid:version_id>/gate/", gate.version_gate, name="version-gate"),
+    path(
+        "versions/<uuid:version_id>/compress/",
+        compression.version_compress,
+        name="version-compress",
+    ),
     path("deployments/", versions.deployments, name="deployments"),
     path("deployments/<str:name>/", versions.deployment, name="deployment"),
     path("deployments/<str:name>/roll-back/", versions.deployment_roll_back, name="roll-back"),

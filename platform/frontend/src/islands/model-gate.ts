@@ -1,4 +1,5 @@
-// The page of a version while its checks are made: the bar moves, and the verdicts appear when they are there.
+// A page of a version while a job works on it (the gate's checks, a compression): the bar moves, and what came of it
+// appears when it is there.
 import { api, ApiError } from "../lib/api";
 import { pageData } from "../lib/config";
 import { announce } from "../lib/dom";
@@ -21,11 +22,13 @@ interface GateData {
   lastEventId: number;
   job: Job | null;
   mayCancel: boolean;
+  // What is said at the end.
+  ended?: string;
 }
 
 const ENDED = new Set(["succeeded", "failed", "cancelled"]);
 
-function follow(first: Job, { lastEventId, mayCancel }: GateData): void {
+function follow(first: Job, { lastEventId, mayCancel, ended }: GateData): void {
   const bar = document.querySelector<HTMLProgressElement>("#gate-bar");
   const phase = document.getElementById("gate-phase");
   const eta = document.getElementById("gate-eta");
@@ -66,7 +69,7 @@ function follow(first: Job, { lastEventId, mayCancel }: GateData): void {
       if (job.id !== first.id) return;
       draw(job);
       if (!ENDED.has(job.state)) return;
-      announce(t("The checks have ended."));
+      announce(ended ?? t("The checks have ended."));
       location.reload();
     },
     () => location.reload(),

@@ -7,6 +7,7 @@ from django.urls import path
 from rootstock.modelhub.api import (
     annotation,
     canaries,
+    compression,
     data,
     datasets,
     gate,
@@ -60,6 +61,8 @@ urlpatterns = [
     path("versions/<uuid:version_id>/select", training.VersionSelect.as_view()),
     path("versions/<uuid:version_id>/card", versions.VersionCard.as_view()),
     path("versions/<uuid:version_id>/lineage", gate.VersionLineage.as_view()),
+    path("versions/<uuid:version_id>/compress", compression.VersionCompress.as_view()),
+    path("versions/<uuid:version_id>/family", compression.VersionFamily.as_view()),
     path("versions/<uuid:version_id>/evaluations", gate.EvaluationList.as_view()),
     path("versions/<uuid:version_id>/gate", gate.GateReportList.as_view()),
     path("gate/checks", gate.CheckList.as_view()),
