@@ -13,17 +13,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import grouped_mm
 
 from ml_core.models.efficient.layers import linear_layers, output_size
-from ml_core.serving.backends.low_rank import LowRank
+from ml_core.serving.backends.low_rank import NO_ROWS, LowRank, Rows, Span, padded_places
 
 # A grouped product wants rows of a multiple of 16 bytes: ranks are padded to this many with the table's zero row.
 _RANK_STEP = 8
-_Span = tuple[int, int]
 
 
 class _Table:
@@ -33,36 +31,25 @@ class _Table:
     def __init__(self, size: tuple[int, int], like: Tensor) -> None:
         self.down = like.new_zeros(1, size[0])
         self.up = like.new_zeros(1, size[1])
-        self.spans: dict[int, _Span] = {}
-        self._free: list[_Span] = []
+        self.spans: dict[int, Span] = {}
+        self._rows = Rows()
 
     def add(self, slot: int, change: LowRank) -> None:
-        place = next((span for span in self._free if span[1] == change.rank), None)
-        down, up = (
-            torch.from_numpy(np.ascontiguousarray(each)).to(self.down)
-            for each in (change.down.T, change.up)
-        )
-        if place is None:
-            place = (len(self.down), change.rank)
-            # No room is kept ahead: adapters take just the memory of their matrices.
+        down, up = (torch.from_numpy(each).to(self.down) for each in (change.down, change.up))
+        span = self.spans[slot] = self._rows.take(change.rank)
+        if span[0] == len(self.down):
             self.down, self.up = torch.cat([self.down, down]), torch.cat([self.up, up])
         else:
-            self._free.remove(place)
-            rows = slice(place[0], place[0] + place[1])
+            rows = slice(span[0], span[0] + span[1])
             self.down[rows], self.up[rows] = down, up
-        self.spans[slot] = place
 
     def remove(self, slot: int) -> None:
-        span = self.spans.pop(slot, None)
-        if span is not None:
-            self._free.append(span)
-        if not self.spans:
-            self.down, self.up = self.down[:1].clone(), self.up[:1].clone()
-            self._free = []
+        if slot in self.spans:
+            self._rows.give_back(self.spans.pop(slot))
 
     @property
     def memory_bytes(self) -> int:
-        return (self.down.nbytes + self.up.nbytes) * (1 if len(self.down) > 1 else 0)
+        return self.down.nbytes + self.up.nbytes
 
 
 @dataclass(frozen=True)
@@ -72,7 +59,7 @@ class Segments:
     slots: tuple[int, ...]
     ends: Tensor
     rows: int
-    _places: dict[tuple[_Span, ...], Tensor] = field(default_factory=dict)
+    _places: dict[tuple[Span, ...], Tensor] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -94,12 +81,11 @@ class Segments:
             return None
         return cls(tuple(own), torch.tensor(ends, dtype=torch.int32, device=device), ends[-1])
 
-    def places(self, spans: tuple[_Span, ...]) -> Tensor:
+    def places(self, spans: tuple[Span, ...]) -> Tensor:
         """Rows of a table, (segments, rank): those of each span, padded with row 0 to the longest."""
         found = self._places.get(spans)
         if found is None:
-            rank = -(-max(count for _, count in spans) // _RANK_STEP) * _RANK_STEP
-            rows = [[*range(first, first + count), *[0] * (rank - count)] for first, count in spans]
+            rows = padded_places(spans, step=_RANK_STEP)
             found = self._places[spans] = torch.tensor(rows, device=self.ends.device)
         return found
 
@@ -146,7 +132,7 @@ class AdapterPool:
         segments = self._segments
         if segments is None:
             return
-        spans = tuple(table.spans.get(slot, (0, 1)) for slot in segments.slots)
+        spans = tuple(table.spans.get(slot, NO_ROWS) for slot in segments.slots)
         if not any(first for first, _ in spans):
             return
         places = segments.places(spans)

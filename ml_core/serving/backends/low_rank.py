@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +13,14 @@ import numpy as np
 from ml_core.serving.backends.base import BackendError
 
 _MARK = ".lora_"
+# First row of a table, and number of rows.
+Span = tuple[int, int]
+NO_ROWS: Span = (0, 1)
 
 
 @dataclass(frozen=True)
 class LowRank:
-    """The change of one layer: y + (x · down) · up, with ``down`` (in, rank) and ``up`` (rank, out), float32; every
+    """The change of one layer: y + (x · downᵀ) · up, with ``down`` (rank, in) and ``up`` (rank, out), float32; every
     factor of the method is in ``up``."""
 
     down: np.ndarray
@@ -79,9 +82,37 @@ def _change(
     alpha = float(record["alpha"])
     if record["method"] == "lora":
         scale = alpha / (math.sqrt(rank) if record["rank_stabilised"] else rank)
-        return LowRank(np.ascontiguousarray(a.T), np.ascontiguousarray(b.T) * np.float32(scale))
+        return LowRank(a, np.ascontiguousarray(b.T) * np.float32(scale))
     values = found["E"].reshape(-1)
     kept = np.flatnonzero(values)
     # peft divides by r + 1e-5.
     weights = values[kept] * np.float32(alpha / (rank + 1e-5))
-    return LowRank(np.ascontiguousarray(a[kept].T), b[:, kept].T * weights[:, None])
+    return LowRank(a[kept], np.ascontiguousarray(b[:, kept].T) * weights[:, None])
+
+
+class Rows:
+    """Which rows of a growing table are whose: a span is (first row, number of rows). Row 0 is nobody's."""
+
+    def __init__(self) -> None:
+        self.count = 1
+        self._free: list[Span] = []
+
+    def take(self, count: int) -> Span:
+        """A free span; one that begins at the old `count` is new at the table's end. No room is kept ahead, so that
+        adapters take just the memory of their matrices."""
+        span = next((each for each in self._free if each[1] == count), None)
+        if span is not None:
+            self._free.remove(span)
+            return span
+        self.count += count
+        return self.count - count, count
+
+    def give_back(self, span: Span) -> None:
+        """Let others have the span."""
+        self._free.append(span)
+
+
+def padded_places(spans: Sequence[Span], *, step: int = 1) -> list[list[int]]:
+    """The rows of each span, padded with row 0 to the longest and to a multiple of ``step``."""
+    rank = -(-max(count for _, count in spans) // step) * step
+    return [[*range(first, first + count), *[0] * (rank - count)] for first, count in spans]

@@ -189,6 +189,50 @@ def test_an_encoder_that_cannot_be_packed_mixes_too() -> None:
     np.testing.assert_allclose(found[1], without[1], atol=1e-6)
 
 
+@pytest.mark.parametrize("int8", [False, True])
+def test_onnx_graphs_mix_too(
+    artifacts: dict[str, Artifact], base: Path, tmp_path: Path, int8: bool
+) -> None:
+    from ml_core.serving.backends.onnx import OnnxBackend
+
+    models = {name: parts_of(artifact) for name, artifact in artifacts.items()}
+    source = split_base(base).source
+    backend = OnnxBackend.load(source, int8=int8, device="cpu", cache=tmp_path)
+    ids = tokens(models["lora"])
+    without = backend.pooled(EncoderBatch(ids))
+    before = backend.memory_bytes
+    slots, size = {}, 0
+    for name, parts in models.items():
+        assert parts.adapter is not None
+        slots[name] = backend.add_adapter(parts.adapter.tensors, parts.adapter.record)
+        size += parts.adapter.memory_bytes
+    assert backend.memory_bytes <= before + 1.1 * size
+    asked = [(name, place) for place in range(len(ids)) for name in (*models, "base")]
+    batch = EncoderBatch(
+        [ids[place] for _, place in asked], adapters=[slots.get(name, 0) for name, _ in asked]
+    )
+    found = backend.pooled(batch)
+    np.testing.assert_allclose(backend.pooled(EncoderBatch(ids)), without, atol=1e-5)
+    for name in (*models, "base"):
+        rows = found[[each[0] == name for each in asked]]
+        alone = backend.pooled(EncoderBatch(ids, adapters=[slots.get(name, 0)] * len(ids)))
+        # A state between two int8 steps may fall to either.
+        np.testing.assert_allclose(rows, alone, atol=0.05 if int8 else 1e-5)
+        if name == "base":
+            continue
+        expected = Predictor.load(artifacts[name], device="cpu").embeddings(TEXTS)
+        if int8:
+            norms = np.linalg.norm(rows, axis=1) * np.linalg.norm(expected, axis=1)
+            assert ((rows * expected).sum(1) / norms).min() > 0.95
+        else:
+            np.testing.assert_allclose(rows, expected, atol=1e-4)
+    for slot in slots.values():
+        backend.remove_adapter(slot)
+    assert backend.memory_bytes < before + 0.1 * size
+    with pytest.raises(BackendError, match="no adapter in slot 2"):
+        backend.pooled(EncoderBatch(ids, adapters=[2] * len(ids)))
+
+
 def test_half_precision_mixes_too(artifacts: dict[str, Artifact]) -> None:
     parts = [parts_of(artifacts[name]) for name in ("lora", "adalora")]
     backend = backend_of(parts[0].source, dtype=torch.bfloat16)
