@@ -16,7 +16,12 @@ from ml_core.models.bases import SHIPPED, BaseModelError
 from ml_core.models.found_bases import base_digest, find_base
 from ml_core.registry.artifact import CONFIG, WEIGHTS, Artifact, ArtifactError
 from ml_core.serving.backends import TORCH, Backend, BackendError, EncoderSource
-from ml_core.serving.backends.artifacts import ModelParts, split_artifact, split_base
+from ml_core.serving.backends.artifacts import (
+    Adapter,
+    ModelParts,
+    split_artifact,
+    split_base,
+)
 from ml_core.serving.errors import ModelNotLoaded
 from ml_core.serving.protocol import BASE_PREFIX, BackboneInfo, ModelInfo
 from ml_core.serving.rows import RowRunner
@@ -98,6 +103,7 @@ class ModelMemory:
         self._loading: dict[ModelPlace, asyncio.Task[Loaded]] = {}
         # By the encoder's digest and the backend that was asked for; an encoder can be here under two of them.
         self._backbones: dict[tuple[str, str], Backbone] = {}
+        self._held: Backbone | None = None
         self._readers = Readers()
         self._one_at_a_time = asyncio.Lock()
 
@@ -202,6 +208,8 @@ class ModelMemory:
                 raise ModelNotLoaded(
                     f"{opened.info.model}: there is not enough memory", code="model_too_large"
                 ) from error
+            finally:
+                self._hold(None)
             old = self._models.pop(place, None)
             loaded = Loaded(runner)
             self._models[place] = loaded
@@ -247,23 +255,35 @@ class ModelMemory:
     async def _backbone(self, parts: ModelParts) -> tuple[Backbone, int]:
         """The encoder in memory, and the slot of the adapter in it (0 without one). An adapter goes to a copy in torch
         where the backend that was asked for takes none in."""
-        digest = parts.source.digest
-        present = self._backbones.get((digest, self._kind))
-        adapter = parts.adapter
-        if adapter is None:
-            return present or await self._new_backbone(parts.source, self._kind), 0
-        kind = self._kind if present is not None and present.backend.name == TORCH else TORCH
-        backbone = self._backbones.get((digest, kind))
-        if backbone is None:
-            backbone = await self._new_backbone(parts.source, kind)
+        backbone = await self._shared(parts.source, self._kind)
+        if parts.adapter is None:
+            return backbone, 0
         try:
-            slot = await self._aside(
-                self._compute, lambda: backbone.backend.add_adapter(adapter.tensors, adapter.record)
-            )
+            return backbone, await self._add_adapter(backbone, parts.adapter)
         except BackendError:
-            self._close_if_unused(backbone)
-            raise
-        return backbone, slot
+            if backbone.backend.name == TORCH:
+                raise
+        backbone = await self._shared(parts.source, TORCH)
+        return backbone, await self._add_adapter(backbone, parts.adapter)
+
+    async def _add_adapter(self, backbone: Backbone, adapter: Adapter) -> int:
+        return await self._aside(
+            self._compute, lambda: backbone.backend.add_adapter(adapter.tensors, adapter.record)
+        )
+
+    async def _shared(self, source: EncoderSource, kind: str) -> Backbone:
+        """The encoder, computed by a backend of this kind; held until the load that goes on has ended."""
+        backbone = self._backbones.get((source.digest, kind))
+        if backbone is None:
+            backbone = await self._new_backbone(source, kind)
+        self._hold(backbone)
+        return backbone
+
+    def _hold(self, backbone: Backbone | None) -> None:
+        """Keep an encoder that has no user yet, in the place of the one that was kept before."""
+        before, self._held = self._held, backbone
+        if before is not None:
+            self._close_if_unused(before)
 
     async def _new_backbone(self, source: EncoderSource, kind: str) -> Backbone:
         backend = await self._aside(self._loader, lambda: self._load_backend(source, kind))
@@ -321,8 +341,9 @@ class ModelMemory:
         backbones = {
             each.runner.backbone for each in models if isinstance(each.runner, EncoderRunner)
         }
+        # Adapters are counted with their models: a backend has them until the compute thread gets round to it.
         own = sum(each.info.memory_bytes for each in models)
-        return own + sum(each.backend.memory_bytes for each in backbones)
+        return own + sum(each.weight_bytes for each in backbones)
 
     def _retire(self, loaded: Loaded) -> None:
         loaded.retired = True
@@ -344,7 +365,7 @@ class ModelMemory:
         self._close_if_unused(backbone)
 
     def _close_if_unused(self, backbone: Backbone) -> None:
-        if backbone.users:
+        if backbone.users or backbone is self._held:
             return
         self._backbones = {
             key: each for key, each in self._backbones.items() if each is not backbone

@@ -85,11 +85,13 @@ class _States(_Means):
 
 
 class Backbone:
-    """An encoder in memory with its two lanes, and the models that use it."""
+    """An encoder in memory with its two lanes, and the models that use it. ``weight_bytes`` is what it takes without
+    their adapters."""
 
     def __init__(self, source: EncoderSource, backend: Backend) -> None:
         self.source = source
         self.backend = backend
+        self.weight_bytes = backend.memory_bytes
         self.means: Lane = _Means(backend)
         self.states: Lane = _States(backend)
         self.users: set[EncoderRunner] = set()
