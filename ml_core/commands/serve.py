@@ -9,6 +9,7 @@ from typing import Any
 
 from ml_core.commands.console import not_negative, positive
 from ml_core.serving.backends import AUTO, KINDS, TORCH
+from ml_core.serving.transport import on_ray
 from ml_core.training import ConfigError
 
 
@@ -17,7 +18,9 @@ def add(commands: Any) -> None:
     command = commands.add_parser("serve", help="run the inference process")
     command.set_defaults(run=run)
     command.add_argument(
-        "--address", required=True, help="unix:///path.sock or http://host:port to serve at"
+        "--address",
+        required=True,
+        help="unix:///path.sock or http://host:port to serve at; ray:local or ray://host:port: replicas on that Ray",
     )
     command.add_argument(
         "--allowed-root",
@@ -68,6 +71,21 @@ def add(commands: Any) -> None:
         "(default: $ROOTSTOCK_VAR/onnx; without that variable they are made anew at each start)",
     )
     command.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    command.add_argument(
+        "--replicas",
+        type=replicas,
+        default=(1, 4),
+        metavar="MIN:MAX",
+        help="on Ray: how many, by load (default 1:4); each reserves --threads cores, and a GPU with --device cuda",
+    )
+
+
+def replicas(text: str) -> tuple[int, int]:
+    """The numbers of "MIN:MAX"."""
+    least, _, most = text.partition(":")
+    if not (least.isdecimal() and most.isdecimal() and 0 < int(least) <= int(most)):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected MIN:MAX, as 1:4")
+    return int(least), int(most)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -79,19 +97,40 @@ def run(options: argparse.Namespace) -> int:
         token = os.environ.get(options.token_env)
         if not token:
             raise ConfigError(f"--token-env: the variable {options.token_env} is not set or empty")
-    serve(
-        options.address,
-        allowed_root=options.allowed_root,
-        token=token,
-        threads=options.threads,
-        max_queue=options.max_queue,
-        memory_mb=options.memory_mb,
-        cache_mb=options.cache_mb,
-        backend=options.backend,
-        exports=options.cache or _exports(),
-        device=options.device,
-    )
+    given = {
+        "allowed_root": options.allowed_root,
+        "token": token,
+        "threads": options.threads,
+        "max_queue": options.max_queue,
+        "memory_mb": options.memory_mb,
+        "cache_mb": options.cache_mb,
+        "backend": options.backend,
+        "exports": options.cache or _exports(),
+        "device": options.device,
+    }
+    if on_ray(options.address):
+        _on_ray(options, given)
+    else:
+        serve(options.address, **given)
     return 0
+
+
+def _on_ray(options: argparse.Namespace, given: dict[str, Any]) -> None:
+    try:
+        from ml_core.serving.ray_app import Scale, serve_on_ray
+    except ImportError as error:
+        raise ConfigError(f"--address {options.address} needs Ray (ray[serve]): {error}") from error
+    least, most = options.replicas
+    threads = options.threads or 1
+    scale = Scale(
+        least=least, most=most, cpus=threads, gpus=float(options.device.startswith("cuda"))
+    )
+    # Replicas may run on other nodes, where the working directory is another.
+    place = {"allowed_root": options.allowed_root.resolve(), "threads": threads}
+    try:
+        serve_on_ray(options.address, given | place, scale)
+    except (ConnectionError, RuntimeError) as error:
+        raise ConfigError(f"--address {options.address}: {error}") from error
 
 
 def _exports() -> Path | None:

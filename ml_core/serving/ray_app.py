@@ -8,6 +8,7 @@ replaces one that dies or whose engine has failed, and drains what it stops.
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import sys
 from collections.abc import Mapping
@@ -46,13 +47,16 @@ class Scale:
 class Replica:
     """An engine in a process of Ray. Made on the event loop that answers."""
 
-    def __init__(self, engine: Mapping[str, Any], token: str | None) -> None:
-        from ml_core.serving.app import App
-        from ml_core.serving.engine import Engine
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        from ml_core.serving.server import build_app
 
-        self._engine = Engine(**engine)
-        self._engine.start()
-        self._app = App(self._engine, token=token, on_ready=lambda: None)
+        self._app = build_app(**options, on_ready=lambda: None)
+        self._token = options["token"]
+        self._life: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+        self._life.put_nowait({"type": "lifespan.startup"})
+        self._living = asyncio.create_task(
+            self._app({"type": "lifespan"}, self._life.get, _say_nothing)
+        )
 
     async def answer(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes
@@ -80,16 +84,24 @@ class Replica:
 
     async def check_health(self) -> None:
         """Ray replaces the replica when this raises."""
-        if self._engine.health().status != "ok":
-            raise RuntimeError("the engine has failed")
+        headers = {"authorization": f"Bearer {self._token}"} if self._token else {}
+        _, _, body = await self.answer("GET", "/healthz", headers, b"")
+        status = json.loads(body)["status"]
+        if status != "ok":
+            raise RuntimeError(f"the engine is {status}")
 
     # Ray awaits it when the replica stops, after the last answer.
     async def __del__(self) -> None:
-        await self._engine.close()
+        self._life.put_nowait({"type": "lifespan.shutdown"})
+        await self._living
 
 
-def application(engine: Mapping[str, Any], *, token: str | None, scale: Scale) -> Application:
-    """The application of replicas, each with an `Engine` of the arguments ``engine``."""
+async def _say_nothing(_: Mapping[str, Any]) -> None:
+    """What the application says about its start and end; a failure of the start is raised by the task."""
+
+
+def application(options: Mapping[str, Any], scale: Scale) -> Application:
+    """The application of replicas, each with what `ml_core.serving.server.build_app` makes of ``options``."""
     deployment = serve.deployment(
         Replica,
         name="Engine",
@@ -106,25 +118,25 @@ def application(engine: Mapping[str, Any], *, token: str | None, scale: Scale) -
         health_check_period_s=_HEALTH_PERIOD_SECONDS,
         graceful_shutdown_timeout_s=_DRAIN_SECONDS,
     )
-    return deployment.bind(dict(engine), token)
+    return deployment.bind(dict(options))
 
 
-def deploy(address: str, engine: Mapping[str, Any], *, token: str | None, scale: Scale) -> None:
-    """Connect to the Ray at ``address`` and run the application there; returns when its first replicas answer. One that
-    ran there before is replaced, replica by replica, without a refused call. Raises ConnectionError when there is no
-    Ray, RuntimeError when no replica starts."""
+def deploy(address: str, options: Mapping[str, Any], scale: Scale) -> None:
+    """Connect to the Ray at ``address`` and run the `application` there; returns when its first replicas answer. One
+    that ran there before is replaced, replica by replica, without a refused call.
+
+    Raises ConnectionError when there is no Ray, RuntimeError when no replica starts.
+    """
     connect(address)
     serve.start(proxy_location="Disabled")
-    serve.run(application(engine, token=token, scale=scale), name=APPLICATION, route_prefix=None)
+    serve.run(application(options, scale), name=APPLICATION, route_prefix=None)
 
 
-def serve_on_ray(
-    address: str, engine: Mapping[str, Any], *, token: str | None, scale: Scale
-) -> None:
+def serve_on_ray(address: str, options: Mapping[str, Any], scale: Scale) -> None:
     """`deploy` and stay until SIGTERM or SIGINT, then stop the application."""
     stopped = {signal.SIGTERM, signal.SIGINT}
     signal.pthread_sigmask(signal.SIG_BLOCK, stopped)
-    deploy(address, engine, token=token, scale=scale)
+    deploy(address, options, scale)
     sys.stderr.write(f"inference application ready at {address}\n")
     sys.stderr.flush()
     signal.sigwait(stopped)

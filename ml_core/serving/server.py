@@ -7,9 +7,14 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ml_core.serving.transport import split_address
+
+if TYPE_CHECKING:
+    from ml_core.serving.app import App
 
 _DRAIN_SECONDS = 30
 _BACKLOG = 512
@@ -62,38 +67,19 @@ def serve(
     try:
         import uvicorn
 
-        from ml_core.serving.app import App
-        from ml_core.serving.engine import MEBIBYTE, Engine
-        from ml_core.serving.generation import Generations
-
-        _check_device(device)
         logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
         logging.getLogger("httpx").setLevel(logging.WARNING)
-        memory_bytes = (memory_mb or _half_of_memory_mb()) * MEBIBYTE
-        engine = Engine(
+        app = build_app(
             allowed_root=root,
-            threads=threads or len(os.sched_getaffinity(0)),
+            token=token,
+            threads=threads,
             max_queue=max_queue,
-            memory_bytes=memory_bytes,
-            cache_bytes=cache_mb * MEBIBYTE,
-            device=device,
+            memory_mb=memory_mb,
+            cache_mb=cache_mb,
             backend=backend,
             exports=exports,
-        )
-        generations = Generations(
-            find=engine.directory,
-            compute=engine.compute,
-            registry=engine.metrics.registry,
-            people_wait=lambda: engine.people_wait,
             device=device,
-            memory_bytes=memory_bytes,
-        )
-        app = App(
-            engine,
-            token=token,
             on_ready=lambda: _say_ready(address),
-            streams={"/v1/generate": generations.answer},
-            services=(generations,),
         )
         config = uvicorn.Config(
             app,
@@ -110,6 +96,57 @@ def serve(
         listening.close()
         if path is not None:
             path.unlink(missing_ok=True)
+
+
+def build_app(
+    *,
+    allowed_root: Path,
+    token: str | None,
+    threads: int | None,
+    max_queue: int,
+    memory_mb: int | None,
+    cache_mb: int,
+    backend: str,
+    exports: Path | None,
+    device: str,
+    on_ready: Callable[[], None],
+) -> App:
+    """The ASGI application with its engine and what writes text, for whoever hosts it; see `serve` for the arguments.
+    Made on the thread of the event loop that will run it; ``on_ready`` is called when it takes requests.
+
+    Raises ValueError for a device that is not there.
+    """
+    from ml_core.serving.app import App
+    from ml_core.serving.engine import MEBIBYTE, Engine
+    from ml_core.serving.generation import Generations
+
+    _check_device(device)
+    memory_bytes = (memory_mb or _half_of_memory_mb()) * MEBIBYTE
+    engine = Engine(
+        allowed_root=allowed_root,
+        threads=threads or len(os.sched_getaffinity(0)),
+        max_queue=max_queue,
+        memory_bytes=memory_bytes,
+        cache_bytes=cache_mb * MEBIBYTE,
+        device=device,
+        backend=backend,
+        exports=exports,
+    )
+    generations = Generations(
+        find=engine.directory,
+        compute=engine.compute,
+        registry=engine.metrics.registry,
+        people_wait=lambda: engine.people_wait,
+        device=device,
+        memory_bytes=memory_bytes,
+    )
+    return App(
+        engine,
+        token=token,
+        on_ready=on_ready,
+        streams={"/v1/generate": generations.answer},
+        services=(generations,),
+    )
 
 
 def _check_device(name: str) -> None:

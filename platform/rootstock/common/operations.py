@@ -114,13 +114,15 @@ def _redis() -> None:
 
 
 def _inference() -> None:
-    """The inference process accepts a connection."""
+    """The inference process, or the head of the Ray that hosts it, accepts a connection."""
     address = urlsplit(settings.INFERENCE_ADDRESS)
     if address.scheme == "unix":
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
             peer.settimeout(ANSWER_SECONDS)
             peer.connect(address.path)
         return
+    if address.hostname is None:
+        return  # "ray:local": Ray knows where; the first call says if nobody answers
     port = address.port or (443 if address.scheme == "https" else 80)
     with socket.create_connection((address.hostname or "", port), timeout=ANSWER_SECONDS):
         return

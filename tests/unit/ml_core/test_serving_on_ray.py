@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+from serving_models import change_card, rehash
 
 # The engine's own tests, run again with the address of this file.
 from test_ml_serving import (
@@ -24,7 +25,6 @@ from test_ml_serving import (
     client,
     expected,
     root,
-    test_a_changed_model_is_swapped_in,
     test_a_deadline_drops_the_work,
     test_a_hundred_thousand_tokens_are_cut,
     test_many_callers_at_once_get_their_own_answers,
@@ -32,6 +32,7 @@ from test_ml_serving import (
     test_the_async_client_does_the_same,
 )
 
+from ml_core.registry import Artifact
 from ml_core.serving import (
     AsyncInferenceClient,
     ClassifyRequest,
@@ -51,7 +52,6 @@ os.environ |= {
 }
 ray = pytest.importorskip("ray", reason="Ray is not installed")
 pytestmark = [pytest.mark.slow, pytest.mark.chaos, pytest.mark.timeout(900)]
-_MEBIBYTE = 1024 * 1024
 _PATIENCE = 200.0
 
 
@@ -76,15 +76,18 @@ def cluster() -> Iterator[str]:
 def _deploy(cluster: str, root: Path, **scale: Any) -> None:
     from ml_core.serving.ray_app import Scale, deploy
 
-    engine = {
+    options = {
         "allowed_root": root,
+        "token": TOKEN,
         "threads": 1,
         "max_queue": 500,
-        "memory_bytes": 500 * _MEBIBYTE,
-        "cache_bytes": 0,
+        "memory_mb": 500,
+        "cache_mb": 0,
+        "backend": "torch",
+        "exports": None,
         "device": "cpu",
     }
-    deploy(cluster, engine, token=TOKEN, scale=Scale(**scale))
+    deploy(cluster, options, Scale(**scale))
     # The first call of a replica loads libraries, which takes as long as the machine is busy.
     with InferenceClient(cluster, token=TOKEN, timeout=_PATIENCE) as client:
         for _ in range(4):
@@ -166,6 +169,20 @@ def test_what_is_refused_is_refused_by_the_same_words(client: InferenceClient) -
         pytest.raises(InferenceError, match="token"),
     ):
         stranger.health()
+
+
+def test_a_changed_model_is_swapped_in_and_rolled_back(
+    client: InferenceClient, root: Path, artifact: Artifact
+) -> None:
+    original = (root / "three" / "README.md").read_text()
+    assert client.load("three").digest == artifact.digest
+    changed = change_card(root / "three")
+    assert client.load("three").digest == changed != artifact.digest
+    [result] = client.classify([ClassifyRequest("three", ["bank"])])
+    assert result.digest == changed
+    (root / "three" / "README.md").write_text(original)
+    rehash(root / "three", "README.md")
+    assert client.load("three").digest == artifact.digest
 
 
 async def test_a_cancelled_call_drops_its_work(address: str) -> None:
