@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from ml_core.commands import (
+    calibrate,
     compress,
     drift,
     evaluate,
@@ -44,6 +45,7 @@ _COMMANDS = (
     select,
     mine_negatives,
     options,
+    calibrate,
     serve,
 )
 
