@@ -121,6 +121,7 @@ class Engine:
 
     def start(self) -> None:
         self._loop_task = asyncio.create_task(self._compute_batches())
+        self._loop_task.add_done_callback(_say_why)
 
     async def close(self) -> None:
         """Stop computing. Call when no request is open any more."""
@@ -347,6 +348,12 @@ class Engine:
         for part in parts:
             model = part.loaded.info.model
             self.metrics.texts.labels(model=model, organisation=name).inc(len(part.keys))
+
+
+def _say_why(task: asyncio.Task[None]) -> None:
+    """Log what ended the engine, unless it was closed; from then on its health is "failed"."""
+    if not task.cancelled() and task.exception() is not None:
+        logger.critical("the engine has stopped", exc_info=task.exception())
 
 
 def _compute(lane: Lane, batch: Sequence[Work]) -> Sequence[Any]:

@@ -44,17 +44,18 @@ class Scheduler(Generic[Served]):
 
     def next(self) -> tuple[Served, list[Work]] | None:
         """The next batch and what computes it; None when nothing is left that anybody wants."""
-        while self._busy:
+        while True:
+            # A line is empty too when all that was asked of it is being computed already.
+            self._busy = {served: None for served in self._busy if len(served.line)}
+            if not self._busy:
+                return None
             priority = self._turn()
             waiting = [each for each in self._busy if each.line.waits(priority)]
             served = min(waiting, key=lambda each: each.line.oldest_arrival(priority))
             batch = served.line.draw(served.budget, priority)
-            if not len(served.line):
-                del self._busy[served]
             if batch:
                 self._turns = 0 if priority != PRIORITIES[0] else self._turns + 1
                 return served, batch
-        return None
 
     def _turn(self) -> Priority:
         first, later = PRIORITIES

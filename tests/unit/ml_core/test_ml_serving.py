@@ -20,9 +20,11 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
-from ml_core_helpers import REPOSITORY, make_rows, run_cli
+from ml_core_helpers import REPOSITORY, run_cli
+from serving_models import TEXTS, write_models
 
 from ml_core.models import Predictor
+from ml_core.models.embedding import EmbeddingPredictor
 from ml_core.registry import Artifact
 from ml_core.serving import (
     AsyncInferenceClient,
@@ -33,10 +35,10 @@ from ml_core.serving import (
     InferenceUnavailable,
     ModelNotLoaded,
     Overloaded,
+    PredictRequest,
 )
 
 TOKEN = "correct horse"
-TEXTS = [text for text, _ in make_rows(80, seed=9)]
 
 
 @contextmanager
@@ -63,9 +65,11 @@ def inference_process(address: str, root: Path, **flags: object) -> Iterator[sub
 
 
 @pytest.fixture(scope="module")
-def root(artifact: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three copies of a model, and a damaged one."""
-    root = tmp_path_factory.mktemp("root")
+def root(artifact: Artifact, tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three copies of a trained model, a damaged one, and models of other kinds."""
+    root = write_models(tmp_path_factory.mktemp("root"), tiny_base)
+    for name in ("one", "two"):
+        shutil.rmtree(root / name)
     for name in ("one", "two", "three", "damaged"):
         shutil.copytree(artifact.path, root / name)
     with (root / "damaged" / "model.safetensors").open("r+b") as file:
@@ -107,6 +111,44 @@ def test_one_call_carries_several_models(
         found = list(prediction.probabilities.values())
         np.testing.assert_allclose(found, expected[text], atol=1e-5)
         assert prediction.label == artifact.manifest.labels[int(expected[text].argmax())]
+
+
+def test_typed_answers_of_every_task(client: InferenceClient, root: Path) -> None:
+    vectors = client.embed("embedder", TEXTS[:3])
+    assert vectors.dtype == np.float32
+    expected = EmbeddingPredictor.load(root / "embedder", device="cpu").embed(TEXTS[:3])
+    np.testing.assert_allclose(vectors, expected, atol=1e-5)
+    assert client.embed("base:base", TEXTS[:2], priority="batch").shape == (2, 32)
+    entities = client.tag("tagger", TEXTS[:5])
+    assert len(entities) == 5
+    for text, found in zip(TEXTS, entities, strict=False):
+        assert all(each.text == text[each.start : each.end] for each in found)
+    scores = client.score_pairs("reranker", [("bank", "a lawsuit"), ("profit", "rises")])
+    assert scores.shape == (2,)
+    assert ((scores > 0) & (scores < 1)).all()
+    requests = [PredictRequest("tagger", TEXTS[:1]), PredictRequest("head-0", TEXTS[:2])]
+    results = client.predict(requests, organisation="7", fresh=True)
+    assert [result.task for result in results] == ["token-classification", "text-classification"]
+    assert 'texts_total{model="' + str(root / "tagger") + '",organisation="7"} 1.0' in metrics(
+        client.address
+    )
+    with pytest.raises(InferenceError, match="at least one input"):
+        client.embed("embedder", [])
+    with pytest.raises(InferenceError, match="priority must be one of"):
+        client.embed("embedder", ["a"], priority="soon")  # type: ignore[typeddict-item]
+
+
+def test_health_says_who_shares_what(client: InferenceClient) -> None:
+    client.classify([ClassifyRequest("head-0", ["bank"]), ClassifyRequest("head-1", ["bank"])])
+    health = client.health()
+    by_name = {Path(each.model).name: each for each in health.models}
+    digest = by_name["head-0"].backbone
+    assert by_name["head-1"].backbone == digest
+    [shared] = [each for each in health.backbones if each.digest == digest]
+    assert {by_name["head-0"].model, by_name["head-1"].model} <= set(shared.models)
+    assert shared.backend == by_name["head-0"].backend
+    assert 0 < by_name["head-0"].memory_bytes < shared.memory_bytes < health.memory_bytes
+    assert health.memory_bytes < health.memory_budget_bytes
 
 
 def test_many_callers_at_once_get_their_own_answers(
@@ -239,17 +281,28 @@ def test_a_hundred_thousand_tokens_are_cut(client: InferenceClient) -> None:
     assert len(result.predictions) == 2
 
 
-def test_metrics_count_what_happened(client: InferenceClient, address: str) -> None:
-    client.classify([ClassifyRequest("one", TEXTS[:3])])
+def metrics(address: str) -> str:
     transport = httpx.HTTPTransport(uds=address.removeprefix("unix://"))
     headers = {"authorization": f"Bearer {TOKEN}"}
     with httpx.Client(transport=transport, base_url="http://x", headers=headers) as http:
-        text = http.get("/metrics").text
+        return http.get("/metrics").text
+
+
+def test_metrics_count_what_happened(client: InferenceClient, address: str) -> None:
+    client.classify([ClassifyRequest("one", TEXTS[:3])])
+    text = metrics(address)
     for name in (
         'queue_depth{priority="interactive"} 0.0',
+        'queue_depth{priority="batch"} 0.0',
         'tokens_total{kind="padding"}',
-        "request_seconds_bucket",
+        'request_seconds_bucket{le="0.001",priority="interactive"}',
+        'stage_seconds_count{stage="wait"}',
+        'stage_seconds_count{stage="forward"}',
+        'cache_total{result="hit"}',
+        "batch_fill_bucket",
         "texts_total",
+        "model_bytes",
+        "memory_bytes",
     ):
         assert f"rootstock_inference_{name}" in text
 
@@ -313,11 +366,19 @@ def test_a_killed_process_is_unavailable_and_a_new_one_takes_over(
             with pytest.raises(InferenceUnavailable, match="does not answer"):
                 client.classify([ClassifyRequest("one", ["bank"])])
             assert (tmp_path / "i.sock").exists(), "a killed process leaves its socket"
-        with inference_process(address, root):
-            assert client.classify([ClassifyRequest("one", ["bank"])])
-            done = run_cli("serve", "--address", address, "--allowed-root", root)
-            assert done.returncode == 2
-            assert "another process is serving here" in done.stderr
+        # Whoever asks meanwhile and has the time gets an answer from the next one.
+        patient = InferenceClient(address, token=TOKEN, timeout=200, retries=200)
+        with ThreadPoolExecutor(1) as pool, patient:
+            answer = pool.submit(patient.classify, [ClassifyRequest("one", ["bank"])])
+            with inference_process(address, root):
+                assert answer.result(timeout=200)
+                refuses_a_second(address, root)
+
+
+def refuses_a_second(address: str, root: Path) -> None:
+    done = run_cli("serve", "--address", address, "--allowed-root", root)
+    assert done.returncode == 2
+    assert "another process is serving here" in done.stderr
 
 
 def test_sigterm_answers_what_was_accepted(root: Path, tmp_path: Path) -> None:

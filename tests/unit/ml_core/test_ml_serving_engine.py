@@ -371,6 +371,25 @@ async def test_priorities_and_deadlines(root: Path, passes: list[EncoderBatch]) 
         assert engine.health().queue_depth == 0
 
 
+async def test_many_callers_of_the_same_texts(root: Path) -> None:
+    """What is computed at the moment is not computed again, and nobody waits for ever."""
+    import random
+
+    async with running(root, cache_bytes=0) as engine:
+        alone = {text: table(await ask(engine, "one", [text]))[0] for text in TEXTS[:10]}
+
+        async def call(seed: int) -> None:
+            generator = random.Random(seed)
+            for _ in range(6):
+                texts = generator.choices(TEXTS[:10], k=generator.randint(1, 4))
+                found = table(await ask(engine, "one", texts, timeout=60))
+                np.testing.assert_allclose(found, [alone[text] for text in texts], atol=1e-4)
+                await asyncio.sleep(generator.random() / 1000)
+
+        await asyncio.gather(*(call(seed) for seed in range(24)))
+        assert engine.health().status == "ok"
+
+
 async def test_a_full_queue_says_when_to_come_again(root: Path) -> None:
     async with running(root, max_queue=100) as engine:
         await engine.load("one")

@@ -146,6 +146,21 @@ async def test_the_oldest_of_all_lines_is_next_and_dropped_works_end_a_line() ->
     assert not scheduler
 
 
+async def test_a_line_of_which_all_is_being_computed_has_no_turn() -> None:
+    scheduler: Scheduler[Served] = Scheduler()
+    served, first, second = Served(), Answer(1), Answer(1)
+    served.line.add(piece(3, "a"), first, 0, arrival=0)
+    scheduler.add(served)
+    drawn = scheduler.next()
+    assert drawn is not None
+    served.line.add(piece(3, "a"), second, 0, arrival=1)
+    scheduler.add(served)
+    assert scheduler.next() is None
+    [work] = drawn[1]
+    served.line.done(work, 5)
+    assert await second.future == [5]
+
+
 def test_the_cache_forgets_the_least_recently_used_and_keeps_to_its_bytes() -> None:
     cache = ResultCache(4_000)
     output = {"label": "x" * 100}
