@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from django.db import connection
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
@@ -32,6 +33,9 @@ class LateAnswerMiddleware:
         response = self.get_response(request)
         if not isinstance(response, LateAnswer):
             return response
+        if not connection.in_atomic_block:  # as it is in a test's own transaction
+            # Back to the pool: Django itself would keep it until the last byte of a stream is sent.
+            connection.close()
         try:
             return response.finish()
         except Http404:

@@ -68,9 +68,9 @@ def _classified(name: str, texts: Sequence[str]) -> list[dict[str, Any]]:
     if result is None:
         return outputs
     subjects = []
-    for output in outputs:
+    for text, output in zip(texts, outputs, strict=True):
         if "label" in output:
-            subjects.append(Subject(SUBJECT, uuid7()))
+            subjects.append(Subject(SUBJECT, uuid7(), text))
             output["id"] = str(subjects[-1].id)
     predictions_log(result=result, subjects=subjects)
     return outputs

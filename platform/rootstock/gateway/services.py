@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
 from django.utils import timezone
@@ -59,10 +60,10 @@ def connection_update(
     """
     changes: dict[str, Any] = {}
     if base_url is not None and base_url.rstrip("/") != connection.base_url:
-        old, connection.base_url = check_url(connection.base_url), _checked_url(base_url)
+        # The old one may have been allowed once and be so no longer: it is not checked.
+        old, connection.base_url = connection.base_url, _checked_url(base_url)
         changes["base_url"] = connection.base_url
-        new = check_url(connection.base_url)
-        if (old.scheme, old.netloc) != (new.scheme, new.netloc) and connection.has_key:
+        if _origin(old) != _origin(connection.base_url) and connection.has_key:
             connection.api_key = ""
             changes["key"] = False
         connection.checked_at, connection.problem, connection.offered = None, "", []
@@ -100,6 +101,11 @@ def connection_delete(*, connection: Connection, actor: Actor) -> None:
     """Forget a connection and its key."""
     _record(actor, "deleted", connection, {"base_url": connection.base_url})
     connection.delete()
+
+
+def _origin(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc
 
 
 def _checked_name(name: str) -> str:
