@@ -8,6 +8,7 @@ afterwards, so what is timed is the database and the platform; asking a model co
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -16,6 +17,8 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import Iterator
+from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +32,8 @@ from rootstock.launch.bootstrap import ROOT
 QUERIES = 500
 # Texts that are written meanwhile, as a share of those that are there.
 WRITTEN = 0.1
+# Texts whose vectors are kept together.
+PART = 1000
 # Numbers of the second model's vectors.
 SECOND_DIMENSIONS = 256
 _SENTENCE = re.compile(r"(?<=[.!?]) +")
@@ -36,7 +41,7 @@ _SENTENCE = re.compile(r"(?<=[.!?]) +")
 
 def configurations() -> list[dict[str, Any]]:
     """A small collection, and the one that the figures are about."""
-    return [{"vectors": size, "searchers": 4, "k": 10, "seconds": 20} for size in (3_000, 100_000)]
+    return [{"vectors": size, "searchers": 4, "k": 10, "seconds": 20} for size in (1_000, 100_000)]
 
 
 def measure(configuration: dict[str, Any], progress: Progress) -> list[Row]:
@@ -71,26 +76,32 @@ def measure(configuration: dict[str, Any], progress: Progress) -> list[Row]:
 
 def sentences(size: int, progress: Progress) -> tuple[list[str], np.ndarray]:
     """Sentences of Wikipedia without copies, for the collection, the queries and what is written meanwhile, and the
-    packaged model's vectors of them, (texts, 384); kept in var/bench."""
+    packaged model's vectors of them, (texts, 384); kept in var/bench, a thousand a file."""
     count = round(size * (1 + WRITTEN)) + QUERIES
-    texts = []
-    for text in dict.fromkeys(_sentences()):
-        texts.append(text)
-        if len(texts) == count:
-            break
+    texts = list(islice(dict.fromkeys(islice(_sentences(), 2 * count)), count))
     if len(texts) < count:
         raise ValueError(f"there are only {len(texts)} sentences, not {count}")
-    kept = var_directory() / "bench" / "vectors" / f"packaged-{count}.npy"
-    if not kept.exists():
-        from ml_core.models.embedding import EmbeddingPredictor
+    folder = var_directory() / "bench" / "vectors"
+    folder.mkdir(parents=True, exist_ok=True)
+    parts = []
+    for start in range(0, count, PART):
+        part = texts[start : start + PART]
+        key = hashlib.sha256("\n".join(part).encode()).hexdigest()[:16]
+        kept = folder / f"packaged-{key}.npy"
+        if not kept.exists():
+            progress(f"the packaged model reads sentences, {start:,d} of {count:,d}; once only")
+            new = kept.with_suffix(".new.npy")
+            np.save(new, _packaged().embed(part))
+            new.replace(kept)
+        parts.append(np.load(kept))
+    return texts, np.concatenate(parts)
 
-        progress(f"the packaged model reads {count} sentences; that is done once")
-        vectors = EmbeddingPredictor.from_base("packaged", device="cpu").embed(texts)
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        new = kept.with_suffix(".new.npy")
-        np.save(new, vectors)
-        new.replace(kept)
-    return texts, np.load(kept)
+
+@cache
+def _packaged() -> Any:
+    from ml_core.models.embedding import EmbeddingPredictor
+
+    return EmbeddingPredictor.from_base("packaged", device="cpu")
 
 
 def second_model(vectors: np.ndarray) -> np.ndarray:

@@ -30,6 +30,7 @@ from rootstock.outbox import dispatch  # noqa: E402
 from rootstock.outbox.models import OutboxMessage  # noqa: E402
 from rootstock.tenancy.models import Organisation  # noqa: E402
 from rootstock.tenancy.scope import organisation_scope  # noqa: E402
+from rootstock.vectors import inference as vectors_inference  # noqa: E402
 from rootstock.vectors.models import Collection  # noqa: E402
 from rootstock.vectors.searching import Answer, search  # noqa: E402
 from rootstock.vectors.selectors import overview, running_job  # noqa: E402
@@ -56,6 +57,7 @@ class Models:
             f"base:{SECOND}": np.load(directory / "second.npy", mmap_mode="r"),
         }
         inference.embed_by_model = self.embed
+        vectors_inference.base_placed = lambda name: f"base:{name}"
 
     def embed(
         self, model: str, texts: Sequence[str], *, priority: str = "interactive"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -13,13 +14,14 @@ from django.utils.translation import gettext as _
 from ml_core.models import BaseModelError, default_base, resolve_base
 from rootstock.common.problems import Problem
 from rootstock.modelhub import inference as hub
+from rootstock.modelhub.bases import INSTALLED, base_placed
 from rootstock.modelhub.inference import InferenceUnavailable, ModelUnusable
 from rootstock.modelhub.models import Deployment, Task
 
 __all__ = ["AUTO", "InferenceUnavailable", "ModelUnusable", "Source", "embed", "source_of"]
 
 AUTO = "auto"
-INSTALLED = ("packaged", "rootstock-mini")
+_BASE = "base:"
 DEPLOYMENT = "deployment:"
 # A path would reach other organisations' files.
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -27,7 +29,7 @@ _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 @dataclass(frozen=True)
 class Source:
-    """A model as the inference process knows it (`path`: "base:NAME" or an artefact's), and as people do."""
+    """A model as we know it (`path`: "base:NAME", or where its artefact is), and as people do."""
 
     path: str
     label: str
@@ -44,7 +46,7 @@ def source_of(model: str, languages: Sequence[str] = ()) -> Source:
     """
     if model == AUTO:
         name = default_base(languages or ("zh",))
-        return Source(f"base:{name}", name)
+        return Source(f"{_BASE}{name}", Path(name).name)
     if model.startswith(DEPLOYMENT):
         return _deployed(model.removeprefix(DEPLOYMENT))
     if model in INSTALLED or _HUB_NAME.fullmatch(model):
@@ -52,7 +54,7 @@ def source_of(model: str, languages: Sequence[str] = ()) -> Source:
             resolve_base(model)
         except BaseModelError as error:
             raise _refused(str(error)) from error
-        return Source(f"base:{model}", model)
+        return Source(f"{_BASE}{model}", model)
     raise _refused(
         _(
             "Use “auto”, “packaged”, “rootstock-mini”, the name of a model on the hub, or “deployment:” and the "
@@ -69,12 +71,24 @@ def embed(path: str, texts: Sequence[str], *, batch: bool) -> tuple[str, npt.NDA
     Raises:
         InferenceUnavailable: no answer at the moment. ModelUnusable: the model cannot be loaded, or is no embedder.
     """
-    digest, vectors = hub.embed_by_model(path, texts, priority="batch" if batch else "interactive")
+    digest, vectors = hub.embed_by_model(
+        _placed(path), texts, priority="batch" if batch else "interactive"
+    )
     vectors = np.asarray(vectors, np.float32)
     if not np.isfinite(vectors).all():
         raise ModelUnusable(f"{path}: some vectors are not finite")
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     return digest, vectors / np.maximum(norms, np.finfo(np.float32).tiny)
+
+
+def _placed(path: str) -> str:
+    """The model where the inference process may read it."""
+    if not path.startswith(_BASE):
+        return path
+    try:
+        return base_placed(path.removeprefix(_BASE))
+    except (BaseModelError, OSError) as error:
+        raise ModelUnusable(str(error)) from error
 
 
 def _deployed(name: str) -> Source:

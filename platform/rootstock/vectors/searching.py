@@ -17,6 +17,7 @@ from rootstock.vectors.inference import InferenceUnavailable, ModelUnusable, emb
 from rootstock.vectors.models import Space
 from rootstock.vectors.selectors import active_space, collection_get
 from rootstock.vectors.tables import Hit, nearest
+from rootstock.vectors.values import simple, storable
 
 MOST_HITS = 200
 LONGEST_QUERY = 10_000
@@ -96,7 +97,7 @@ def _vector(space: Space, query: str) -> Any:
 
 def _checked(query: str, k: int, filters: Mapping[str, Any]) -> str:
     query = query.replace("\x00", "").strip()
-    if not 0 < len(query) <= LONGEST_QUERY:
+    if not 0 < len(query) <= LONGEST_QUERY or not storable(query):
         raise _invalid("query", _("A query has 1 to 10,000 characters."))
     if not 1 <= k <= MOST_HITS:
         raise _invalid("k", _("k is a whole number from 1 to 200."))
@@ -107,7 +108,7 @@ def _checked(query: str, k: int, filters: Mapping[str, Any]) -> str:
     ]
     if len(filters) > _MOST_FILTERS or len(values) > 100:
         raise _invalid("filters", _("There are at most 10 filters with 100 values."))
-    if not all(isinstance(value, str | int | float | bool | None) for value in values):
+    if not (all(map(storable, filters)) and all(map(simple, values))):
         raise _invalid("filters", _("A filter's value is a text, a number, yes or no, or a list."))
     return query
 

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from rootstock.common.problems import Problem
 from rootstock.jobs.services import job_cancel
+from rootstock.modelhub.bases import INSTALLED
 from rootstock.modelhub.forms import show_problem
 from rootstock.modelhub.models import Deployment, Task
 from rootstock.tenancy.pages import requires
@@ -23,7 +24,7 @@ from rootstock.tenancy.permissions import Permission
 from rootstock.tenancy.requests import PageRequest
 from rootstock.vectors import selectors, services
 from rootstock.vectors.forms import CollectionForm, EmbeddingModelForm, ModelForm, SearchForm
-from rootstock.vectors.inference import AUTO, DEPLOYMENT, INSTALLED
+from rootstock.vectors.inference import AUTO, DEPLOYMENT
 from rootstock.vectors.models import Collection
 from rootstock.vectors.searching import Answer, search
 

@@ -11,5 +11,6 @@ def models(monkeypatch: pytest.MonkeyPatch) -> Models:
     """Answers in the place of the inference process; nobody else works on the outbox."""
     stand_in = Models(monkeypatch)
     stand_in.patch(stand_in.embed_texts)
+    monkeypatch.setattr("rootstock.vectors.inference.base_placed", lambda name: f"base:{name}")
     monkeypatch.setattr("rootstock.outbox.services.publish", lambda *_: True)
     return stand_in

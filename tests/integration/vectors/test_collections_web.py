@@ -100,6 +100,7 @@ def test_a_program_changes_the_model(live_db, api, organisation):
         ("collections/", {"name": "x", "languages": ["english"]}, "/languages/0"),
         ("collections/{id}/search/", {"query": "x", "k": 201}, "/k"),
         ("collections/{id}/search/", {"query": "x", "filters": {"a": {"b": 1}}}, "/filters"),
+        ("collections/{id}/search/", {"query": "x", "filters": {"a": "\u0000"}}, "/filters/a"),
         ("collections/{id}/items/", {"items": [{"key": "a", "text": "\u0000"}]}, "/items/0/text"),
     ],
 )

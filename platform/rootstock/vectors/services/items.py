@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import unicodedata
 import uuid
 from collections.abc import Mapping, Sequence
@@ -20,6 +19,7 @@ from rootstock.outbox.services import outbox_write
 from rootstock.tenancy.scope import current_organisation_id
 from rootstock.vectors.models import Collection, Item, Space
 from rootstock.vectors.tables import vectors_delete
+from rootstock.vectors.values import simple, storable
 
 EMBED_TOPIC = "vectors.embed"
 MOST_ITEMS = 1000
@@ -159,35 +159,19 @@ def _checked(items: Sequence[ItemInput]) -> list[ItemInput]:
 def _faults(key: str, text: str, item: ItemInput, *, known: bool) -> list[tuple[str, str]]:
     """Where an item is at fault, and how."""
     faults = []
-    if not 0 < len(key) <= 200 or not _storable(key):
+    if not 0 < len(key) <= 200 or not storable(key):
         faults.append(("key", _("A key has 1 to 200 characters.")))
     elif known:
         faults.append(("key", _("Two items have this key.")))
-    if not text or len(text) > LONGEST_TEXT or not _storable(text):
+    if not text or len(text) > LONGEST_TEXT or not storable(text):
         faults.append(("text", _("A text has 1 to 100,000 characters.")))
-    if len(item.reference) > 500 or not _storable(item.reference):
+    if len(item.reference) > 500 or not storable(item.reference):
         faults.append(("reference", _("A reference has at most 500 characters.")))
     if len(item.attributes) > 30 or not all(
-        _is_simple(value) and len(f"{name}{value}") <= 500 and _storable(f"{name}{value}")
+        simple(value) and storable(name) and len(f"{name}{value}") <= 500
         for name, value in item.attributes.items()
     ):
         faults.append(
             ("attributes", _("Attributes are at most 30 texts, numbers or yes and no by name."))
         )
     return faults
-
-
-def _storable(text: str) -> bool:
-    """Whether PostgreSQL takes it: no NUL, no half of a surrogate pair."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return "\x00" not in text
-
-
-def _is_simple(value: Any) -> bool:
-    """Whether JSON has it, and it is no list or object."""
-    return isinstance(value, str | int | bool | None) or (
-        isinstance(value, float) and math.isfinite(value)
-    )
