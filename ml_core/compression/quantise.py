@@ -7,10 +7,11 @@ from typing import Any
 
 from onnx import helper
 
-from ml_core.models.onnx_encoder import PLACES, REDUCED, cpu_flags
+from ml_core.models.onnx_encoder import PLACES, REDUCED
 from ml_core.serving.backends.base import EncoderBatch
 from ml_core.serving.backends.bert_graph import build_bert
 from ml_core.serving.backends.bert_weights import read_bert
+from ml_core.serving.backends.host import cpu
 from ml_core.serving.backends.quantise import Int8Products, measure, saturates
 from ml_core.training.options import ConfigError
 
@@ -29,7 +30,7 @@ def int8_encoder(encoder: Any, probes: Sequence[Sequence[int]]) -> bytes:
         raise ConfigError(
             f"steps: int8 is for BERT-like encoders, and this is a {type(encoder).__name__}"
         )
-    reduced = saturates(cpu_flags())
+    reduced = saturates(cpu()[1])
     ranges = measure(weights, EncoderBatch(token_ids=probes))
     model = build_bert(weights, Int8Products(ranges, reduced=reduced))
     helper.set_model_props(model, {PLACES: str(weights.places), REDUCED: str(int(reduced))})

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import platform
-from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -49,9 +47,10 @@ class OnnxEncoder(nn.Module):
     @property
     def usable(self) -> bool:
         """Whether this machine computes it without overflow: 8-bit weights need a CPU that adds in 32 bits."""
+        from ml_core.serving.backends.host import cpu
         from ml_core.serving.backends.quantise import saturates
 
-        return self._reduced or not saturates(cpu_flags())
+        return self._reduced or not saturates(cpu()[1])
 
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
@@ -79,16 +78,3 @@ def _parted(values: Tensor, real: Tensor) -> list[list[int]]:
     """The values of each text's real tokens."""
     rows = zip(values.cpu(), real, strict=True)
     return [row[kept].tolist() for row, kept in rows]
-
-
-@cache
-def cpu_flags() -> frozenset[str]:
-    """The instruction sets of this machine's CPU, as Linux names them; empty where it does not tell."""
-    source = Path("/proc/cpuinfo")
-    if not source.is_file() or platform.machine() not in {"x86_64", "AMD64", "i686"}:
-        return frozenset()
-    for line in source.read_text(encoding="utf-8").splitlines():
-        name, _, value = line.partition(":")
-        if name.strip() == "flags":
-            return frozenset(value.split())
-    return frozenset()

@@ -8,17 +8,19 @@ compared whenever it is opened, and one that was changed is made anew.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import shutil
 import tempfile
+import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from ml_core.registry.artifact import sha256_file
+from ml_core.registry.artifact import INT8_WEIGHTS, sha256_file
 from ml_core.serving.backends.base import BackendError, EncoderBatch, EncoderSource
 from ml_core.serving.backends.host import cpu, versions
 from ml_core.serving.backends.probes import probe_ids, random_ids
@@ -38,6 +40,7 @@ _TOLERANCE = 1e-3
 # The least mean cosine of int8 vectors to torch's.
 LEAST_COSINE = 0.99
 _GENERIC_OPSET = 20
+_ABANDONED_SECONDS = 3600
 
 
 @dataclass(frozen=True)
@@ -116,12 +119,21 @@ def export(
     if found is not None:
         return found
     target.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(target)
     made = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
         _make(source, made, int8=int8, reduced=reduced, adapters=adapters)
         return _move(made, target)
     finally:
         shutil.rmtree(made, ignore_errors=True)
+
+
+def _sweep(target: Path) -> None:
+    """Remove what processes that were killed had begun to write for ``target``."""
+    for path in target.parent.glob(f".{target.name}-*"):
+        with contextlib.suppress(FileNotFoundError):  # another process sweeps too
+            if time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _move(made: Path, target: Path) -> Export:
@@ -201,6 +213,10 @@ def _write_bert(
     from ml_core.serving.backends.onnx_lora import build_adapted
     from ml_core.serving.backends.quantise import Int8Products, measure
 
+    own = _own_int8(source, reduced=reduced) if int8 and not adapters else None
+    if own is not None:
+        _save(own, directory)
+        return
     products: Products = FloatProducts()
     if int8:
         probes = EncoderBatch([*probe_ids(source), *random_ids(source)])
@@ -211,6 +227,21 @@ def _write_bert(
         else build_bert(weights, products)
     )
     _save(model, directory)
+
+
+def _own_int8(source: EncoderSource, *, reduced: bool) -> Any:
+    """The int8 model that a compressed artefact brings along, whose scales were measured on its own rows; None where
+    there is none, or its weights have too many bits for this machine."""
+    path = source.directory / INT8_WEIGHTS
+    if not path.is_file():
+        return None
+    import onnx
+
+    from ml_core.models.onnx_encoder import REDUCED
+
+    model = onnx.load(path)
+    properties = {each.key: each.value for each in model.metadata_props}
+    return model if properties.get(REDUCED) == "1" or not reduced else None
 
 
 def _save(model: Any, directory: Path) -> None:

@@ -30,7 +30,7 @@ from ml_core.compression import (
 from ml_core.compression.distil import _translated
 from ml_core.compression.prune import _gates, keep_heads, keep_neurons
 from ml_core.compression.vocabulary import shrink_vocabulary
-from ml_core.models import Predictor, onnx_encoder
+from ml_core.models import Predictor
 from ml_core.models.bases import load_encoder
 from ml_core.models.classifier import load_classifier, pad_batch
 from ml_core.models.onnx_encoder import OnnxEncoder
@@ -38,6 +38,8 @@ from ml_core.models.pruned import conform, encoder_layers, layer_sizes
 from ml_core.models.tokenise import TextEncoder
 from ml_core.registry import Artifact
 from ml_core.registry.artifact import INT8_WEIGHTS, TOKENIZER, WEIGHTS
+from ml_core.serving.backends import EncoderBatch, host, load_backend
+from ml_core.serving.backends.artifacts import split_artifact
 from ml_core.training import ConfigError, TrainingCancelled
 
 
@@ -230,9 +232,8 @@ def test_int8_answers_wherever_the_artefact_is_read(
     answers = Predictor.load(small, device="cpu").probabilities(TEXTS)
     # The float weights are there for training on, and say nearly the same.
     model.encoder = load_encoder(small.path)[0].eval()
-    ids, mask = pad_batch(
-        TextEncoder.from_file(small.path / TOKENIZER, max_length=64)(TEXTS), pad_id=0, device=CPU
-    )
+    encode = TextEncoder.from_file(small.path / TOKENIZER, max_length=64)
+    ids, mask = pad_batch(encode(TEXTS), pad_id=0, device=CPU)
     with torch.no_grad():
         expected = model(ids, mask).softmax(-1).numpy()
     assert np.abs(answers - expected).max() < 0.05
@@ -240,6 +241,13 @@ def test_int8_answers_wherever_the_artefact_is_read(
     # One text alone is answered as among others.
     alone = np.concatenate([Predictor.load(small, device="cpu").probabilities([t]) for t in TEXTS])
     assert np.allclose(alone, answers, atol=1e-5)
+    # Serving's int8 is the artefact's own.
+    parts = split_artifact(small)
+    assert parts is not None
+    backend = load_backend(parts.source, kind="onnx-int8", cache=tmp_path / "cache")
+    pooled = backend.pooled(EncoderBatch(encode(TEXTS)))
+    logits = pooled @ parts.head["weight"].T + parts.head["bias"]
+    assert np.allclose(_softmax(logits), answers, atol=1e-4)
     with pytest.raises(ConfigError, match="int8 already"):
         compress(options(small, train_csv, tmp_path / "again", steps="layers:1"))
 
@@ -247,9 +255,9 @@ def test_int8_answers_wherever_the_artefact_is_read(
 def test_a_cpu_that_would_overflow_answers_with_the_float_weights(
     artifact: Artifact, train_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(quantise, "cpu_flags", lambda: frozenset({"sse2", "avx512_vnni"}))
+    monkeypatch.setattr(quantise, "cpu", lambda: ("new", frozenset({"sse2", "avx512_vnni"})))
     found = compress(options(artifact, train_csv, tmp_path / "small", steps="int8"))
-    monkeypatch.setattr(onnx_encoder, "cpu_flags", lambda: frozenset({"sse2"}))
+    monkeypatch.setattr(host, "cpu", lambda: ("old", frozenset({"sse2"})))
     assert isinstance(load_classifier(found.artifact).encoder, BertModel)
 
 
@@ -261,6 +269,11 @@ def test_more_than_may_be_lost_is_an_error_and_leaves_nothing(
     with pytest.raises(TooMuchLost, match=r"macro_f1 falls by .*layers:1"):
         compress(options(artifact, train_csv, tmp_path / "small", steps="layers:1", **given))
     assert not (tmp_path / "small").exists()
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    found = np.exp(logits - logits.max(1, keepdims=True))
+    return np.asarray(found / found.sum(1, keepdims=True))
 
 
 def _ruin(task: Any, *_: Any) -> None:
