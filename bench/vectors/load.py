@@ -63,7 +63,8 @@ class Models:
         self, model: str, texts: Sequence[str], *, priority: str = "interactive"
     ) -> tuple[str, np.ndarray]:
         """As `modelhub.inference.embed_by_model`."""
-        places = [self.place[text] for text in texts]
+        # A job asks for the vector of some text first, to hear of the model's digest.
+        places = [self.place.get(text, 0) for text in texts]
         return hashlib.sha256(model.encode()).hexdigest(), self.vectors[model][places]
 
     def fits(self, answer: Answer, query: str) -> bool:
