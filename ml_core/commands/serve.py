@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ml_core.commands.console import not_negative, positive
-from ml_core.serving.backends import AUTO, KINDS, TORCH
+from ml_core.serving.backends import AUTO, KINDS
 from ml_core.serving.transport import on_ray
 from ml_core.training import ConfigError
 
@@ -60,15 +60,15 @@ def add(commands: Any) -> None:
     command.add_argument(
         "--backend",
         choices=(AUTO, *KINDS),
-        default=TORCH,
-        help="what computes encoders; auto: the fastest on this machine that is true to torch (default %(default)s)",
+        default=AUTO,
+        help="what computes encoders; auto: the fastest on this machine that is true to torch (default)",
     )
     command.add_argument(
         "--cache",
         type=Path,
         metavar="DIR",
         help="where exported encoders and the calibration of this machine are kept "
-        "(default: $ROOTSTOCK_VAR/onnx; without that variable they are made anew at each start)",
+        "(default: $ROOTSTOCK_VAR/onnx, or ~/.cache/rootstock/onnx)",
     )
     command.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     command.add_argument(
@@ -133,6 +133,6 @@ def _on_ray(options: argparse.Namespace, given: dict[str, Any]) -> None:
         raise ConfigError(f"--address {options.address}: {error}") from error
 
 
-def _exports() -> Path | None:
+def _exports() -> Path:
     var = os.environ.get("ROOTSTOCK_VAR")
-    return Path(var) / "onnx" if var else None
+    return (Path(var) if var else Path.home() / ".cache" / "rootstock") / "onnx"

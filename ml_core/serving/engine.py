@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import ml_core
-from ml_core.serving import backends
+from ml_core.serving.backends import AUTO
 from ml_core.serving.cache import ResultCache, input_key
 from ml_core.serving.errors import (
     DeadlineExceeded,
@@ -28,6 +28,7 @@ from ml_core.serving.errors import (
     InferenceUnavailable,
     Overloaded,
 )
+from ml_core.serving.measured import open_backend
 from ml_core.serving.memory import Loaded, ModelMemory
 from ml_core.serving.metrics import ServingMetrics
 from ml_core.serving.protocol import (
@@ -84,7 +85,7 @@ class Engine:
         memory_bytes: int = 4096 * MEBIBYTE,
         cache_bytes: int = 64 * MEBIBYTE,
         device: str = "auto",
-        backend: str = backends.TORCH,
+        backend: str = AUTO,
         exports: Path | None = None,
     ) -> None:
         self._max_queue = max_queue
@@ -107,8 +108,8 @@ class Engine:
         self._memory = ModelMemory(
             allowed_root,
             budget_bytes=memory_bytes,
-            load=lambda source, kind: backends.load_backend(
-                source, kind=kind, device=device, threads=threads, cache=exports
+            load=lambda source, kind: open_backend(
+                source, kind=kind, device=device, threads=threads, exports=exports
             ),
             kind=backend,
             device=device,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ml_core.models.bases import SHIPPED, BaseModelError
 from ml_core.models.found_bases import base_digest, find_base
@@ -72,8 +72,8 @@ class _Opened:
 class ModelMemory:
     """Models below ``root`` and bases, at most ``budget_bytes`` of them; the least recently used goes first.
 
-    ``load`` makes the backend of an encoder; loading runs on the executor ``loader``, everything that touches a loaded
-    model on ``compute``. All methods belong to one event loop.
+    ``load`` makes the backend of an encoder and says what was measured for it, see `open_backend`. Loading runs on the
+    executor ``loader``, everything that touches a loaded model on ``compute``. All methods belong to one event loop.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class ModelMemory:
         root: Path,
         *,
         budget_bytes: int,
-        load: Callable[[EncoderSource, str], Backend],
+        load: Callable[[EncoderSource, str], tuple[Backend, dict[str, Any] | None]],
         kind: str,
         device: str,
         compute: Executor,
@@ -126,6 +126,7 @@ class ModelMemory:
                 backend=backbone.backend.name,
                 memory_bytes=backbone.backend.memory_bytes,
                 models=tuple(sorted(user.info.model for user in backbone.users)),
+                calibration=backbone.calibration,
             )
             for backbone in dict.fromkeys(self._backbones.values())
         ]
@@ -286,13 +287,15 @@ class ModelMemory:
             self._close_if_unused(before)
 
     async def _new_backbone(self, source: EncoderSource, kind: str) -> Backbone:
-        backend = await self._aside(self._loader, lambda: self._load_backend(source, kind))
+        backend, calibration = await self._aside(
+            self._loader, lambda: self._load_backend(source, kind)
+        )
         present = self._backbones.get((source.digest, backend.name))
         if present is not None:
             # What "auto" chose is here already.
             self._compute.submit(backend.close)
         else:
-            present = Backbone(source, backend)
+            present = Backbone(source, backend, calibration)
             self._backbones[source.digest, backend.name] = present
         self._backbones[source.digest, kind] = present
         return present

@@ -86,10 +86,13 @@ class _States(_Means):
 
 class Backbone:
     """An encoder in memory with its two lanes, and the models that use it. ``weight_bytes`` is what it takes without
-    their adapters."""
+    their adapters, ``calibration`` what was measured when its backend was chosen."""
 
-    def __init__(self, source: EncoderSource, backend: Backend) -> None:
+    def __init__(
+        self, source: EncoderSource, backend: Backend, calibration: dict[str, Any] | None
+    ) -> None:
         self.source = source
+        self.calibration = calibration
         self.backend = backend
         self.weight_bytes = backend.memory_bytes
         self.means: Lane = _Means(backend)

@@ -39,7 +39,7 @@ def serve(
     max_queue: int = 8192,
     memory_mb: int | None = None,
     cache_mb: int = 64,
-    backend: str = "torch",
+    backend: str = "auto",
     exports: Path | None = None,
     device: str = "auto",
 ) -> None:

@@ -39,12 +39,14 @@ from ml_core.serving import (
 )
 
 TOKEN = "correct horse"
+# The first model that torch computes waits for torch to be imported.
+PATIENCE = 200
 
 
 @contextmanager
 def inference_process(address: str, root: Path, **flags: object) -> Iterator[subprocess.Popen[str]]:
     arguments = ["--address", address, "--allowed-root", root, "--token-env", "TEST_TOKEN"]
-    for name, value in ({"threads": 1, "device": "cpu"} | flags).items():
+    for name, value in ({"threads": 1, "device": "cpu", "backend": "torch"} | flags).items():
         arguments += [f"--{name.replace('_', '-')}", value]
     process = subprocess.Popen(
         [sys.executable, "-m", "ml_core", "serve", *map(str, arguments)],
@@ -87,7 +89,7 @@ def address(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
 
 @pytest.fixture
 def client(address: str) -> Iterator[InferenceClient]:
-    with InferenceClient(address, token=TOKEN, retries=0) as client:
+    with InferenceClient(address, token=TOKEN, timeout=PATIENCE, retries=0) as client:
         yield client
 
 
@@ -315,7 +317,7 @@ def test_overload_is_refused_and_what_was_accepted_is_answered(root: Path) -> No
     outcomes: list[str] = []
     with (
         inference_process(address, root, max_queue=60),
-        InferenceClient(address, token=TOKEN, retries=0) as client,
+        InferenceClient(address, token=TOKEN, timeout=PATIENCE, retries=0) as client,
     ):
         client.load("one")
 
@@ -356,7 +358,7 @@ def test_a_killed_process_is_unavailable_and_a_new_one_takes_over(
     root: Path, tmp_path: Path
 ) -> None:
     address = f"unix://{tmp_path}/i.sock"
-    with InferenceClient(address, token=TOKEN) as client:
+    with InferenceClient(address, token=TOKEN, timeout=PATIENCE) as client:
         with pytest.raises(InferenceUnavailable):
             client.health()
         with inference_process(address, root) as process:
@@ -367,11 +369,11 @@ def test_a_killed_process_is_unavailable_and_a_new_one_takes_over(
                 client.classify([ClassifyRequest("one", ["bank"])])
             assert (tmp_path / "i.sock").exists(), "a killed process leaves its socket"
         # Whoever asks meanwhile and has the time gets an answer from the next one.
-        patient = InferenceClient(address, token=TOKEN, timeout=200, retries=200)
+        patient = InferenceClient(address, token=TOKEN, timeout=PATIENCE, retries=200)
         with ThreadPoolExecutor(1) as pool, patient:
             answer = pool.submit(patient.classify, [ClassifyRequest("one", ["bank"])])
             with inference_process(address, root):
-                assert answer.result(timeout=200)
+                assert answer.result(timeout=PATIENCE)
                 refuses_a_second(address, root)
 
 
@@ -385,15 +387,17 @@ def test_sigterm_answers_what_was_accepted(root: Path, tmp_path: Path) -> None:
     address = f"unix://{tmp_path}/i.sock"
     with (
         inference_process(address, root) as process,
-        InferenceClient(address, token=TOKEN) as client,
+        InferenceClient(address, token=TOKEN, timeout=PATIENCE) as client,
     ):
         client.load("one")
         with ThreadPoolExecutor(1) as pool:
-            answer = pool.submit(client.classify, [ClassifyRequest("one", TEXTS * 40)])
+            words = " ".join(TEXTS).split()
+            texts = [" ".join(random.Random(seed).choices(words, k=30)) for seed in range(2000)]
+            answer = pool.submit(client.classify, [ClassifyRequest("one", texts)])
             while not client.health().queue_depth:
                 time.sleep(0.005)
             process.send_signal(signal.SIGTERM)
-            assert len(answer.result(timeout=30)[0].predictions) == len(TEXTS) * 40
+            assert len(answer.result(timeout=60)[0].predictions) == len(texts)
         assert process.wait(timeout=30) == 0
         assert list(tmp_path.iterdir()) == []
 
