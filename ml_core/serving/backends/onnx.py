@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,16 +19,23 @@ from ml_core.serving.backends.base import (
     EncoderSource,
 )
 from ml_core.serving.backends.export import Export, export
+from ml_core.serving.backends.flat import FlatBatch
 from ml_core.serving.backends.onnx_lora import OnnxAdapters
 from ml_core.serving.backends.session import CPU_PROVIDERS, EncoderSession
 
 _CUDA = "CUDAExecutionProvider"
-# Padded tokens of a batch: more do not fit the CPU's caches, a GPU is idle with less.
-_CPU_BUDGET, _GPU_BUDGET = 1024, 16384
+# Padded tokens of a batch. A CPU's thread should find what it just wrote in its own cache; a GPU is idle with less.
+_CPU_BUDGET, _GPU_BUDGET = 384, 16384
+# Tokens below which another thread is not worth waking.
+_LEAST_SHARE = 64
 
 
 class OnnxBackend:
-    """See `Backend`. The first adapter exchanges the graph for one that mixes them, which costs each batch a little."""
+    """See `Backend`. The first adapter exchanges the graph for one that mixes them, which costs each batch a little.
+
+    Several threads share out the texts of a batch, each with the whole graph for its own: the weights are there once,
+    nobody waits for another, and a text's vector does not depend on how many there are.
+    """
 
     def __init__(
         self,
@@ -40,7 +49,8 @@ class OnnxBackend:
         self.name = ONNX_INT8 if int8 else ONNX
         self._source, self._int8, self._cache = source, int8, cache
         self._threads, self._providers = threads, providers
-        self.token_budget = _GPU_BUDGET if providers[0] == _CUDA else _CPU_BUDGET
+        self.token_budget = _GPU_BUDGET if providers[0] == _CUDA else _CPU_BUDGET * threads
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="encoder")
         made, session = self._open(adapters=False)
         self.hidden, self.pad_id = made.hidden, made.pad_id
         self._weights_bytes = made.memory_bytes
@@ -71,14 +81,10 @@ class OnnxBackend:
         return self._weights_bytes + (adapters.memory_bytes if adapters is not None else 0)
 
     def pooled(self, batch: EncoderBatch) -> np.ndarray:
-        session, adapters = self._loaded()
-        flat, states = session.states(batch, _adapter_inputs(adapters, batch))
-        return flat.pool(states)
+        return np.concatenate([flat.pool(states) for flat, states in self._compute(batch)])
 
     def states(self, batch: EncoderBatch) -> list[np.ndarray]:
-        session, adapters = self._loaded()
-        flat, states = session.states(batch, _adapter_inputs(adapters, batch))
-        return flat.split(states)
+        return [own for flat, states in self._compute(batch) for own in flat.split(states)]
 
     def add_adapter(self, tensors: Mapping[str, np.ndarray], record: Mapping[str, Any]) -> int:
         session, adapters = self._loaded()
@@ -97,20 +103,55 @@ class OnnxBackend:
 
     def close(self) -> None:
         self._current = None
+        self._pool.shutdown(wait=False)
+
+    def _compute(self, batch: EncoderBatch) -> list[tuple[FlatBatch, np.ndarray]]:
+        """The states of the texts, in several parts that lie one after another."""
+        session, adapters = self._loaded()
+
+        def states(part: EncoderBatch) -> tuple[FlatBatch, np.ndarray]:
+            return session.states(part, _adapter_inputs(adapters, part))
+
+        parts = _shared_out(batch, self._threads)
+        if len(parts) == 1:
+            return [states(batch)]
+        return list(self._pool.map(states, parts))
 
     def _open(self, *, adapters: bool) -> tuple[Export, EncoderSession]:
         if self._cache is not None:
             made = export(self._source, self._cache, int8=self._int8, adapters=adapters)
-            return made, made.session(self._threads, providers=self._providers)
+            return made, made.session(1, providers=self._providers)
         with tempfile.TemporaryDirectory(prefix="rootstock-onnx-") as directory:
             made = export(self._source, Path(directory), int8=self._int8, adapters=adapters)
-            session = made.session(self._threads, providers=self._providers)
+            session = made.session(1, providers=self._providers)
             return made, session
 
     def _loaded(self) -> tuple[EncoderSession, OnnxAdapters | None]:
         if self._current is None:
             raise BackendError("the backend is closed")
         return self._current
+
+
+def _shared_out(batch: EncoderBatch, count: int) -> list[EncoderBatch]:
+    """At most ``count`` batches of about as many tokens, with the texts in their order."""
+    ends = np.cumsum([len(ids) for ids in batch.token_ids])
+    total = int(ends[-1]) if len(ends) else 0
+    count = min(count, total // _LEAST_SHARE, len(ends))
+    if count < 2:
+        return [batch]
+    # A text goes where its middle is.
+    middles = ends - np.diff(ends, prepend=0) / 2
+    owners = (middles * count // total).astype(int)
+    cuts = [0, *np.flatnonzero(np.diff(owners)) + 1, len(ends)]
+    return [_part(batch, start, end) for start, end in pairwise(cuts)]
+
+
+def _part(batch: EncoderBatch, start: int, end: int) -> EncoderBatch:
+    return EncoderBatch(
+        batch.token_ids[start:end],
+        None if batch.type_ids is None else batch.type_ids[start:end],
+        None if batch.adapters is None else batch.adapters[start:end],
+    )
 
 
 def _adapter_inputs(
