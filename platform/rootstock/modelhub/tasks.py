@@ -10,8 +10,8 @@ from celery import shared_task
 from rootstock.common.actors import Actor
 from rootstock.jobs.models import Job
 from rootstock.jobs.runner import JobCancelled, JobContext, job_kind
-from rootstock.modelhub.drifting import drift_judge
 from rootstock.modelhub.compressing import COMPRESS_JOB, execute_compression
+from rootstock.modelhub.drifting import drift_judge
 from rootstock.modelhub.evaluations import OnProgress, execute_evaluation, execute_gate
 from rootstock.modelhub.importing import execute_import
 from rootstock.modelhub.inference import DeploymentResult

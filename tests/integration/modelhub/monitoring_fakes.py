@@ -27,7 +27,9 @@ class FakeInference:
         self.broken: set[str] = set()
         self.asked: list[tuple[str, int]] = []
 
-    def classify(self, requests: list[serving.ClassifyRequest]) -> list[serving.ClassifyResult]:
+    def classify(
+        self, requests: list[serving.ClassifyRequest], **_: Any
+    ) -> list[serving.ClassifyResult]:
         results = []
         for request in requests:
             name = Path(str(request.model)).name

@@ -105,7 +105,8 @@ def test_windows_merge_in_any_order_and_grouping(sizes: list[int], random: Any) 
 def test_a_stream_says_the_same_however_it_is_cut_up(sizes: list[int]) -> None:
     rows = made(sum(sizes), 6)
     whole = list(DriftStream(reference()).feed(rows))
-    stream, start, parts = DriftStream(reference()), 0, []
+    stream, start = DriftStream(reference()), 0
+    parts: list[Any] = []
     for size in sizes:
         parts += stream.feed(rows[start : start + size])
         start += size

@@ -45,14 +45,18 @@ interface MonitorData {
 
 const GRID = { grid: { left: 8, right: 16, top: 8, bottom: 28, containLabel: true }, legend: { bottom: 0, type: "scroll" } };
 const DASHES = { live: "solid", canary: "dashed", shadow: "dotted" } as const;
+const ORDER = ["live", "canary", "shadow"];
 // Lines of more labels than this cannot be told apart.
 const MOST_LABELS = 7;
 
 const data = pageData<MonitorData>("monitor-data")!;
 const roles = { live: "", canary: t("canary"), shadow: t("shadow") };
-const nameOf = (line: Line): string => [line.label, roles[line.role]].filter(Boolean).join(", ");
+// "v3, canary": the name of the deployment's own series goes without saying.
+const short = (label: string): string => label.replace(`${data.deployment} `, "");
+const nameOf = (line: Line): string => [short(line.label), roles[line.role]].filter(Boolean).join(", ");
 const ms = (at: string): number => Date.parse(at);
 const share = (value: number): string => formatPercent(value);
+data.lines.sort((a, b) => ORDER.indexOf(a.role) - ORDER.indexOf(b.role));
 const answering = data.lines.filter((line) => line.role !== "shadow");
 
 /** Lines of one figure, a colour for each version and a dash for each role. */
@@ -87,6 +91,13 @@ function mean(values: [number | null, number][]): number | null {
 function answers(): void {
   const failed = answering.reduce((sum, line) => sum + line.points.reduce((all, point) => all + point.failed, 0), 0);
   const total = answering.reduce((sum, line) => sum + line.points.reduce((all, point) => all + point.answered, 0), 0);
+  // Stacks want a value of every series at every moment.
+  const moments = [...new Set(answering.flatMap((line) => line.points.map((point) => ms(point.at))))].sort((a, b) => a - b);
+  const sums = (of: Line[], count: (point: Point) => number): number[][] => {
+    const found = new Map<number, number>();
+    for (const point of of.flatMap((line) => line.points)) found.set(ms(point.at), (found.get(ms(point.at)) ?? 0) + count(point));
+    return moments.map((at) => [at, found.get(at) ?? 0]);
+  };
   chartFrame("monitor-answers").set({
     columns: [t("Time"), t("Version"), t("Answers"), t("No answer")],
     rows: answering.flatMap((line) => line.points.map((point): Cell[] => [new Date(point.at), nameOf(line), point.answered, point.failed])),
@@ -101,7 +112,7 @@ function answers(): void {
           type: "bar",
           stack: "all",
           color: c.data[place % c.data.length],
-          data: line.points.map((point) => [ms(point.at), point.answered]),
+          data: sums([line], (point) => point.answered),
         })),
         {
           name: t("No answer"),
@@ -109,7 +120,7 @@ function answers(): void {
           stack: "all",
           color: c.negative,
           itemStyle: { decal: { symbol: "rect", rotation: Math.PI / 4, dashArrayX: [1, 0], dashArrayY: [2, 4], color: "rgba(255,255,255,0.5)" } },
-          data: answering.flatMap((line) => line.points.filter((point) => point.failed > 0).map((point) => [ms(point.at), point.failed])),
+          data: sums(answering, (point) => point.failed),
         },
       ],
     }),
@@ -191,11 +202,11 @@ function agreement(): void {
   const shadows = data.lines.filter((line) => line.role === "shadow");
   const series = [
     ...data.labelled.map((line) => ({
-      name: t("{version}: right", { version: line.label }),
+      name: t("{version}: right", { version: short(line.label) }),
       points: line.points.map((point): [number, number] => [ms(point.at), point.right / point.known]),
     })),
     ...shadows.map((line) => ({
-      name: t("{version}: same as answered", { version: line.label }),
+      name: t("{version}: same as answered", { version: short(line.label) }),
       points: line.points.filter((point) => point.agreement !== null).map((point): [number, number] => [ms(point.at), point.agreement ?? 0]),
     })),
   ];

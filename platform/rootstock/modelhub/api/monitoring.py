@@ -192,7 +192,7 @@ class LateLabelInput(serializers.Serializer[Any]):
 class LateLabelsInput(serializers.Serializer[Any]):
     """Labels of things that the deployment was asked about."""
 
-    labels = LateLabelInput(many=True, allow_empty=False, max_length=MAX_LABELS)
+    labels = serializers.ListField(child=LateLabelInput(), allow_empty=False, max_length=MAX_LABELS)
 
 
 class LateLabelsOutput(serializers.Serializer[Any]):
@@ -302,7 +302,7 @@ class RuleLimitOutput(serializers.Serializer[Any]):
     key = serializers.CharField()
     title = serializers.CharField()
     unit = serializers.CharField()
-    default = serializers.FloatField()  # type: ignore[assignment]
+    default = serializers.FloatField()
     minimum = serializers.FloatField()
     maximum = serializers.FloatField()
 

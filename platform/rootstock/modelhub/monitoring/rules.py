@@ -264,7 +264,7 @@ RULES: tuple[Rule, ...] = (
         gettext_noop("Have texts or answers moved away from what is usual, in so many windows in a row?"),
         gettext_noop("%(value)s windows in a row have drifted; %(limit)s raise an alarm."),
         "windows",
-        (Limit("windows", gettext_noop("Windows in a row"), 2, 1, 20, gettext_noop("windows")),),
+        (Limit("windows", gettext_noop("Windows in a row"), 2, 1, 20),),
         judge=_drift,
     ),
     Rule(

@@ -70,7 +70,7 @@ _STATE = """
                    WHERE deployment_id = %(deployment)s AND version_id = %(version)s),
            EXISTS (SELECT 1 FROM modelhub_driftwindow
                    WHERE deployment_id = %(deployment)s AND version_id = %(version)s
-                     AND created_at > now() - %(pause)s)
+                     AND created_at > now() - make_interval(secs => %(pause)s))
 """
 
 
@@ -81,7 +81,14 @@ def drift_collect(
     if not texts:
         return
     with connection.cursor() as cursor:
-        cursor.execute(_STATE, {"deployment": deployment_id, "version": version_id, "pause": PAUSE})
+        cursor.execute(
+            _STATE,
+            {
+                "deployment": deployment_id,
+                "version": version_id,
+                "pause": PAUSE.total_seconds(),
+            },
+        )
         waiting, has_baseline, paused = cursor.fetchone()
     room = (WINDOW if has_baseline else BASELINE_ROWS) - waiting
     if paused or room <= 0:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
+from ml_core.text import detect_language
 from rootstock.modelhub.inference import AskedPrediction, DeploymentResult
 from rootstock.modelhub.inference import Prediction as Said
 from rootstock.modelhub.models import Prediction, Role
@@ -25,7 +26,8 @@ _SHADOW_TEXTS = 64
 class Subject:
     """What a prediction is about: ("finance.document", its id).
 
-    With its text and language the deployment's input is watched for drift; without them only the answers are counted.
+    With its text the deployment's input is watched for drift; without it only the answers are counted. A `language`
+    that the application knows need not be detected.
     """
 
     type: str
@@ -47,6 +49,8 @@ class _Answer:
 
     @classmethod
     def of(cls, result: DeploymentResult, subject: Subject, said: Said) -> Self:
+        if subject.text and not subject.language:
+            subject = replace(subject, language=detect_language(subject.text))
         note = said.canary if isinstance(said, AskedPrediction) else None
         if note is None or note.failed:
             by = (result.version_id, result.labels, result.seconds)

@@ -206,7 +206,7 @@ def _canary_view(deployment: Deployment) -> dict[str, Any] | None:
                 "title": _(rule.title),
                 "enabled": asked["enabled"],
                 "broken": finding is not None and finding.broken,
-                "detail": rule.in_words(finding.to_dict()) if finding else "",
+                "amounts": rule.amounts(finding.to_dict()) if finding else None,
             }
         )
     return {
