@@ -95,7 +95,7 @@ def split_artifact(artifact: Artifact) -> ModelParts | None:
         source,
         artifact.path / TOKENIZER,
         manifest.max_length,
-        Adapter(_read(artifact, ".lora_"), dict(record)) if attached else None,
+        Adapter(_read(artifact, ".lora_"), dict(record or {})) if attached else None,
         _head(artifact),
     )
 

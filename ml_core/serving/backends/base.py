@@ -55,7 +55,9 @@ class Backend(Protocol):
     hidden: int
     pad_id: int
     token_budget: int
-    memory_bytes: int
+
+    @property
+    def memory_bytes(self) -> int: ...
 
     def pooled(self, batch: EncoderBatch) -> np.ndarray:
         """The mean over each text's real tokens of the last layer's states: (texts, hidden) float32."""

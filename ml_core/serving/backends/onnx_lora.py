@@ -75,7 +75,7 @@ def build_adapted(weights: BertWeights, products: Products, *, model_type: str) 
         inputs.append(cells)
     for name, (size, width) in adapted.sizes.items():
         for end, columns in ((_DOWN, size), (_UP, width)):
-            shape = [f"{name}.rows", columns]
+            shape: list[str | int | None] = [f"{name}.rows", columns]
             inputs.append(helper.make_tensor_value_info(name + end, TensorProto.FLOAT, shape))
         ranks = helper.make_tensor_value_info(
             name + _RANKS, TensorProto.INT32, ["G", f"{name}.rank"]

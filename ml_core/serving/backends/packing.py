@@ -8,6 +8,7 @@ product for each run of texts of one length, which needs no mask.
 from __future__ import annotations
 
 import logging
+import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain, groupby, pairwise
@@ -51,37 +52,32 @@ def packed_attention(
         raise ValueError(f"{type(module).__name__} does not pass on where texts begin")
     causal = bool(getattr(module, "is_causal", False) if is_causal is None else is_causal)
     reach = -1 if sliding_window is None else sliding_window - 1
+    grouped = query.shape[1] != key.shape[1]
     if query.is_cuda:
-        from torch.nn.attention.varlen import varlen_attn
-
-        rows = [each.squeeze(0).transpose(0, 1).contiguous() for each in (query, key, value)]
-        found: Any = varlen_attn(
-            *rows,
-            cu_seq_lens_q,
-            cu_seq_lens_q,
-            max_length_q,
-            max_length_q,
+        found = _varlen(
+            query,
+            key,
+            value,
+            starts=cu_seq_lens_q,
+            longest=max_length_q,
             scale=scaling,
-            window_size=(reach, 0 if causal else reach),
-            enable_gqa=query.shape[1] != key.shape[1],
+            window=(reach, 0 if causal else reach),
+            grouped=grouped,
         )
-        return found.unsqueeze(0), None
+        return found, None
     result = torch.empty_like(query.transpose(1, 2))
     for start, count, length in _runs(cu_seq_lens_q.tolist()):
         end = start + count * length
-        parts = [
-            each[0, :, start:end].unflatten(1, (count, length)).transpose(0, 1)
-            for each in (query, key, value)
-        ]
-        mask = _band(length, reach, causal, query.device) if -1 < reach < length - 1 else None
-        product = functional.scaled_dot_product_attention(
-            *parts,
-            attn_mask=mask,
-            is_causal=causal and mask is None,
+        own = functional.scaled_dot_product_attention(
+            _side_by_side(query[0, :, start:end], count),
+            _side_by_side(key[0, :, start:end], count),
+            _side_by_side(value[0, :, start:end], count),
+            attn_mask=_band(length, reach, causal) if -1 < reach < length - 1 else None,
+            is_causal=causal and not -1 < reach < length - 1,
             scale=scaling,
-            enable_gqa=query.shape[1] != key.shape[1],
+            enable_gqa=grouped,
         )
-        result[0, start:end] = product.transpose(1, 2).flatten(0, 1)
+        result[0, start:end] = own.transpose(1, 2).flatten(0, 1)
     return result, None
 
 
@@ -144,10 +140,8 @@ class Packing:
         window = getattr(config, "sliding_window", None) or 0
         most = getattr(config, "max_position_embeddings", None) or 512
         lengths = [*_PROBE_TOKENS, *([min(2 * window + 3, most - 4)] if window else [])]
-        words = torch.randint(
-            0, config.vocab_size, (sum(lengths),), generator=torch.Generator().manual_seed(0)
-        )
-        texts = [each.tolist() for each in words.split(lengths)]
+        generator = random.Random(0)
+        texts = [generator.choices(range(config.vocab_size), k=length) for length in lengths]
         # A padding token in a text would shift the positions of RoBERTa and its kin.
         unused = config.pad_token_id
         texts = [[(1 if unused == 0 else 0) if t == unused else t for t in text] for text in texts]
@@ -185,6 +179,44 @@ def _attention(encoder: Any, name: str) -> Iterator[Any]:
             encoder.set_attn_implementation(before)
 
 
+def _varlen(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    *,
+    starts: Tensor,
+    longest: int,
+    scale: float | None,
+    window: tuple[int, int],
+    grouped: bool,
+) -> Tensor:
+    """Attention of texts of various lengths by FlashAttention, which is there on GPUs only; shapes as in
+    `packed_attention`."""
+    from torch.nn.attention import varlen
+
+    rows = [each.squeeze(0).transpose(0, 1).contiguous() for each in (query, key, value)]
+    found: Any = varlen.varlen_attn(
+        rows[0],
+        rows[1],
+        rows[2],
+        starts,
+        starts,
+        longest,
+        longest,
+        scale=scale,
+        window_size=window,
+        enable_gqa=grouped,
+    )
+    result: Tensor = found.unsqueeze(0)
+    return result
+
+
+def _side_by_side(rows: Tensor, count: int) -> Tensor:
+    """(heads, tokens, features) of ``count`` texts of one length as (texts, heads, their tokens, features)."""
+    heads, tokens, features = rows.shape
+    return rows.reshape(heads, count, tokens // count, features).transpose(0, 1)
+
+
 def _row(rows: Sequence[Sequence[int]]) -> Tensor:
     return torch.tensor([list(chain.from_iterable(rows))])
 
@@ -199,7 +231,7 @@ def _runs(places: list[int]) -> Iterator[tuple[int, int, int]]:
         start += count * length
 
 
-def _band(length: int, reach: int, causal: bool, device: torch.device) -> Tensor:
+def _band(length: int, reach: int, causal: bool) -> Tensor:
     """Who sees whom, booleans (length, length): those at most ``reach`` tokens away."""
-    band = torch.ones(length, length, dtype=torch.bool, device=device).triu(-reach)
+    band = torch.ones(length, length, dtype=torch.bool).triu(-reach)
     return band.tril(0 if causal else reach)

@@ -186,3 +186,73 @@ def test_a_token_out_of_the_vocabulary_is_an_error_of_the_batch_only() -> None:
     with pytest.raises(BackendError, match="failed"):
         backend.pooled(EncoderBatch([[WORDS + 5]]))
     assert (backend.pooled(EncoderBatch(TEXTS)) == expected).all()
+
+
+@pytest.mark.parametrize("kind", ["bert", "modernbert"])
+def test_attention_on_a_gpu_is_asked_for_the_same(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FlashAttention is not on CPUs; a stand-in that keeps its contract gives the same states."""
+    from torch.nn.attention import varlen
+
+    from ml_core.serving.backends import packing
+
+    calls: list[tuple[int, int]] = []
+
+    def attend(
+        *given: Any, scale: float, window_size: tuple[int, int], enable_gqa: bool
+    ) -> torch.Tensor:
+        query, key, value, starts, _, longest, longest_k = given
+        assert (query.ndim, starts.dtype, enable_gqa) == (3, torch.int32, False)
+        assert query.is_contiguous()
+        calls.append(window_size)
+        places = starts.tolist()
+        assert longest == longest_k == max(b - a for a, b in itertools.pairwise(places))
+        result = torch.empty_like(query)
+        for start, end in itertools.pairwise(places):
+            q, k, v = (each[start:end].transpose(0, 1) for each in (query, key, value))
+            scores = (q @ k.transpose(1, 2)) * scale
+            away = torch.arange(end - start)[:, None] - torch.arange(end - start)
+            for reach, side in zip(window_size, (away, -away), strict=True):
+                if reach >= 0:
+                    scores = scores.masked_fill(side > reach, -torch.inf)
+            result[start:end] = (scores.softmax(-1) @ v).transpose(0, 1)
+        return result
+
+    def on_gpu(module: Any, query: Any, key: Any, value: Any, mask: None, **given: Any) -> Any:
+        window = given.get("sliding_window")
+        found = packing._varlen(
+            query,
+            key,
+            value,
+            starts=given["cu_seq_lens_q"],
+            longest=given["max_length_q"],
+            scale=given["scaling"],
+            window=(-1, -1) if window is None else (window - 1, window - 1),
+            grouped=False,
+        )
+        return found, None
+
+    encoder = encoder_of(CONFIGS[kind][0])
+    expected = [alone(encoder, text).mean(0) for text in TEXTS]
+    monkeypatch.setattr(varlen, "varlen_attn", attend)
+    packing.AttentionInterface.register(packing.PACKED, on_gpu)
+    try:
+        backend = backend_of(encoder)
+        found = backend.pooled(EncoderBatch(TEXTS))
+    finally:
+        packing.AttentionInterface.register(packing.PACKED, packing.packed_attention)
+    assert backend.packed
+    np.testing.assert_allclose(found, expected, atol=2e-5)
+    assert {(-1, -1)} <= set(calls)
+    assert (kind == "modernbert") == any(window != (-1, -1) for window in calls)
+
+
+def test_compiled_it_is_the_same_encoder() -> None:
+    """What the compiler makes of it takes a minute; here only that it is asked."""
+    encoder = encoder_of(CONFIGS["bert"][0])
+    expected = [alone(encoder, text).mean(0) for text in TEXTS]
+    backend = backend_of(encoder, compiled=True)
+    with torch.compiler.set_stance("force_eager"):
+        found = backend.pooled(EncoderBatch(TEXTS))
+    np.testing.assert_allclose(found, expected, atol=2e-5)
