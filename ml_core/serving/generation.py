@@ -107,6 +107,8 @@ class Generations:
         self._max_open = max_open
         self._budget = memory_bytes
         self._models: OrderedDict[Path, Generator] = OrderedDict()
+        # Replaced by changed files, and not done with their replies yet.
+        self._retired: list[Generator] = []
         self._loading: dict[Path, asyncio.Task[Generator]] = {}
         self._open = 0
         self._wake = asyncio.Event()
@@ -123,14 +125,16 @@ class Generations:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        for model in self._models.values():
+        for model in self._all():
             self._fail(model, InferenceError("the process is going down", code="unavailable"))
 
     @property
     def memory_bytes(self) -> int:
         """Weights of the loaded generators, and the keys and values of their replies."""
-        models = list(self._models.values())
-        return sum(model.weight_bytes + model.runner.cache_bytes for model in models)
+        return sum(model.weight_bytes + model.runner.cache_bytes for model in self._all())
+
+    def _all(self) -> list[Generator]:
+        return [*self._models.values(), *self._retired]
 
     async def generate(
         self, request: GenerateRequest, *, timeout: float | None = None
@@ -210,7 +214,8 @@ class Generations:
         """Step every generator that has replies, in turn."""
         loop = asyncio.get_running_loop()
         while True:
-            busy = [model for model in self._models.values() if model.runner.busy]
+            self._retired = [model for model in self._retired if model.readers]
+            busy = [model for model in self._all() if model.runner.busy]
             if not busy:
                 self._wake.clear()
                 await self._wake.wait()
@@ -245,7 +250,7 @@ class Generations:
         self.metrics.tokens.labels(model=model, kind="written").inc(piece.completion_tokens)
 
     async def _get(self, name: str) -> Generator:
-        """The loaded generator; one whose files have changed since is loaded anew and the old one ends its replies."""
+        """The loaded generator; where its files have changed it is loaded anew, and the old one ends its replies."""
         path = self._find(name)
         present = self._models.get(path)
         if present is not None:
@@ -273,16 +278,15 @@ class Generations:
         self._make_room(need)
         model = await asyncio.to_thread(Generator.load, path, device=self._device)
         old = self._models.pop(path, None)
-        if old is not None and old.readers:
-            # Its replies are finished under a name that nobody asks for.
-            self._models[path / old.digest] = old
+        if old is not None:
+            self._retired.append(old)
         self._models[path] = model
         return model
 
     def _make_room(self, need: int) -> None:
         """Unload idle generators, the least recently used first, until ``need`` more bytes fit."""
         for path, model in list(self._models.items()):
-            if need + sum(each.weight_bytes for each in self._models.values()) <= self._budget:
+            if need + sum(each.weight_bytes for each in self._all()) <= self._budget:
                 return
             if not model.readers:
                 del self._models[path]

@@ -4,8 +4,11 @@ only."""
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import multiprocessing
 import random
+import shutil
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -305,8 +308,6 @@ def test_a_bad_body_is_told_where() -> None:
 
 @pytest.fixture(scope="module")
 def artifact(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    import json
-
     folder = tmp_path_factory.mktemp("writer")
     rows = [
         {"prompt": f"{word} please", "response": answer}
@@ -409,6 +410,42 @@ async def test_a_generator_larger_than_its_memory_is_refused(artifact) -> None:
         with pytest.raises(ModelNotLoaded, match="may take") as refused:
             await whole(generations, ask("price please"))
         assert refused.value.code == "model_too_large"
+
+
+async def test_people_go_first_but_replies_go_on(served, monkeypatch) -> None:
+    asked = []
+    monkeypatch.setattr(served, "_people_wait", lambda: bool(asked.append(1)) or len(asked) < 300)
+    assert (await whole(served, ask("price please", max_new_tokens=3)))[1].done
+    assert len(asked) > 10
+
+
+async def test_a_changed_generator_is_swapped_while_the_old_one_ends_its_reply(
+    artifact, tmp_path
+) -> None:
+    for name in ("out", "next"):
+        shutil.copytree(artifact.path, tmp_path / name)
+    changed = tmp_path / "next" / "generation_config.json"
+    changed.write_text(changed.read_text() + "\n")
+    manifest = json.loads((tmp_path / "next" / "manifest.json").read_text())
+    manifest["files"][changed.name] = hashlib.sha256(changed.read_bytes()).hexdigest()
+    (tmp_path / "next" / "manifest.json").write_text(json.dumps(manifest))
+    with ThreadPoolExecutor(1) as compute:
+        generations = Generations(
+            find=tmp_path.joinpath, compute=compute, registry=CollectorRegistry(), device="cpu"
+        )
+        generations.start()
+        old = generations.generate(ask("price please", max_new_tokens=12))
+        pieces = [await anext(old)]
+        (before,) = generations._all()
+        (tmp_path / "out").rename(tmp_path / "gone")
+        (tmp_path / "next").rename(tmp_path / "out")
+        assert (await whole(generations, ask("price please")))[1].done
+        pieces += [piece async for piece in old]
+        assert pieces[-1].done
+        assert (await whole(generations, ask("price please")))[1].done
+        (after,) = generations._all()
+        assert after.digest != before.digest
+        await generations.close()
 
 
 # --- over the socket ------------------------------------------------------------------------------
