@@ -274,7 +274,9 @@ def classifiers_alone(running: Running, texts: list[str]) -> Row:
     before = running.cpu_seconds()["inference"]
     started = time.monotonic()
     for at in range(0, len(texts), size):
-        client.classify([ClassifyRequest(str(model), texts[at : at + size]) for model in models])
+        # Its workers have asked them before; what is measured is computing.
+        asked = [ClassifyRequest(str(model), texts[at : at + size]) for model in models]
+        client.classify(asked, fresh=True)
     seconds = time.monotonic() - started
     spent = running.cpu_seconds()["inference"] - before
     return {

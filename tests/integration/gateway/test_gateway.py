@@ -291,7 +291,7 @@ def classifier(organisation: Any, monkeypatch: pytest.MonkeyPatch, artifacts: An
     asked: list[Any] = []
 
     class Hub:
-        def classify(self, requests: Any) -> Any:
+        def classify(self, requests: Any, **_: Any) -> Any:
             from ml_core.serving import ClassifyResult
 
             asked.extend(text for request in requests for text in request.texts)

@@ -79,7 +79,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
                 size_bytes=artifact.size_bytes,
             )
 
-        def classify(self, requests: list[ClassifyRequest]) -> list[ClassifyResult]:
+        def classify(self, requests: list[ClassifyRequest], **_: Any) -> list[ClassifyResult]:
             """The first label, and sure of it."""
             results = []
             for request in requests:

@@ -200,7 +200,10 @@ def test_classify_asks_once_for_all_and_logs(
     calls: list[list[serving.ClassifyRequest]] = []
 
     class Client:
-        def classify(self, requests: list[serving.ClassifyRequest]) -> list[serving.ClassifyResult]:
+        def classify(
+            self, requests: list[serving.ClassifyRequest], organisation: str
+        ) -> list[serving.ClassifyResult]:
+            assert organisation == str(scope.pk)
             calls.append(requests)
             prediction = inference.Prediction(
                 "positive", {"negative": 0.1, "neutral": 0.2, "positive": 0.7}
@@ -250,7 +253,7 @@ def test_what_can_go_wrong_with_inference(
     services.version_promote(version=register(place_artifact), actor=ACTOR)
 
     class Client:
-        def classify(self, _: object) -> None:
+        def classify(self, _: object, **__: object) -> None:
             raise error
 
     monkeypatch.setattr("rootstock.modelhub.inference._client", lambda _: Client())

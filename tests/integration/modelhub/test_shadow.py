@@ -47,7 +47,9 @@ def answers(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         def load(self, path: Any) -> Any:
             raise AssertionError("not here")
 
-        def classify(self, requests: list[serving.ClassifyRequest]) -> list[serving.ClassifyResult]:
+        def classify(
+            self, requests: list[serving.ClassifyRequest], **_: Any
+        ) -> list[serving.ClassifyResult]:
             results = []
             for request in requests:
                 shadow = str(request.model).endswith(two.artifact_path)
