@@ -147,11 +147,12 @@ def _peer(original: Artifact, home: Path, texts: Sequence[str], folder: Path) ->
     from ml_core.models.classifier import load_classifier
 
     model = load_classifier(original)
-    ids = torch.ones(2, 16, dtype=torch.long)
+    ids, mask = torch.ones(2, 16, dtype=torch.long), torch.ones(2, 16, dtype=torch.long)
+    mask[0, 9:] = 0
     batch, length = torch.export.Dim("batch"), torch.export.Dim("length", max=512)
     path = folder / "plain.onnx"
     torch.onnx.export(
-        model, (ids, ids), path, dynamo=True, input_names=["input_ids", "attention_mask"], output_names=["logits"],
+        model, (ids, mask), path, dynamo=True, input_names=["input_ids", "attention_mask"], output_names=["logits"],
         dynamic_shapes=({0: batch, 1: length}, {0: batch, 1: length}), verbose=False, external_data=False,
     )  # fmt: skip
     graph = onnx.load(path)

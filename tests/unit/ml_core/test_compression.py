@@ -13,7 +13,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ml_core_helpers import COMMON, make_rows
+from ml_core_helpers import COMMON, make_rows, run_cli
 from safetensors.torch import load_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import BertConfig, BertModel
@@ -25,10 +25,12 @@ from ml_core.compression import (
     compress,
     parse_steps,
     quantise,
+    search_compression,
     steps,
 )
 from ml_core.compression.distil import _translated
 from ml_core.compression.prune import _gates, keep_heads, keep_neurons
+from ml_core.compression.search import halve
 from ml_core.compression.vocabulary import shrink_vocabulary
 from ml_core.models import Predictor
 from ml_core.models.bases import load_encoder
@@ -392,3 +394,68 @@ def test_an_encoder_of_another_architecture_is_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(ConfigError, match="DistilBertModel"):
         check_architecture(model)
+
+
+@pytest.mark.parametrize(
+    ("points", "kept"),
+    [
+        # Slow and bad goes, the front stays.
+        ([(10.0, 0.9), (5.0, 0.8), (12.0, 0.7), (11.0, 0.85)], [0, 1]),
+        # Of a front that is cut, the better ones.
+        ([(1.0, 0.1), (2.0, 0.2), (3.0, 0.3)], [1, 2]),
+        ([(1.0, 0.5)], [0]),
+    ],
+)
+def test_halving_keeps_what_nothing_beats_in_both(
+    points: list[tuple[float, float]], kept: list[int]
+) -> None:
+    assert halve(points) == kept
+
+
+def test_a_search_keeps_the_fastest_within_the_loss_and_lists_all(
+    artifact: Artifact, train_csv: Path, tmp_path: Path
+) -> None:
+    config = options(
+        artifact,
+        train_csv,
+        tmp_path / "best",
+        search=True,
+        max_loss=1.0,
+        epochs=2,
+        learning_rate=3e-3,
+    )
+    cuts = [parse_steps(("neurons:0.5",)), parse_steps(("layers:1", "neurons:0.25"))]
+    found = search_compression(config, candidates=cuts)
+    table = found.artifact.manifest.options["compression"]["search"]
+    assert [each["state"] for each in table].count("best") == 1
+    assert {each["epochs"] for each in table} == {1, 2}
+    assert {tuple(each["steps"]) for each in table} == {tuple(map(str, each)) for each in cuts}
+    within = [each for each in table if each["state"] in {"best", "within"}]
+    best = next(each for each in table if each["state"] == "best")
+    assert best["milliseconds"] == min(each["milliseconds"] for each in within)
+
+
+def test_the_command_line_takes_a_chain_from_yaml(
+    artifact: Artifact, train_csv: Path, tmp_path: Path
+) -> None:
+    config = tmp_path / "chain.yaml"
+    config.write_text(f"data: {train_csv}\nsteps: [neurons:0.5, fp16]\n", encoding="utf-8")
+    progress = tmp_path / "progress.jsonl"
+    done = run_cli(
+        "compress", artifact.path, "--config", config, "--out", tmp_path / "small",
+        "--set", "device=cpu", "--progress-file", progress,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    printed = json.loads(done.stdout.splitlines()[-1])
+    assert [each["step"] for each in printed["steps"]] == ["neurons:0.5", "fp16"]
+    assert printed["times_smaller"] > 1
+    told = [json.loads(line) for line in progress.read_text().splitlines()]
+    assert {each["name"] for each in told if each["count"] == 3} == {
+        "original",
+        "neurons:0.5",
+        "fp16",
+    }
+    bad = run_cli(
+        "compress", artifact.path, "--data", train_csv, "--out", tmp_path / "x", "--steps", "z"
+    )
+    assert (bad.returncode, "no step" in bad.stderr) == (2, True)
