@@ -38,19 +38,16 @@ def add(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print a table on stderr and the calibration on stdout."""
     from ml_core.serving.backends import BackendError
-    from ml_core.serving.backends.calibrate import RECORD as RECORD_NAME
-    from ml_core.serving.backends.calibrate import Calibration, calibrate, export_directory
+    from ml_core.serving.backends.calibrate import calibrate, record_path
 
     source = _source(options.model)
     threads = options.threads or os.cpu_count() or 1
     try:
-        found: Calibration = calibrate(
-            source, device=options.device, threads=threads, cache=options.cache
-        )
+        found = calibrate(source, device=options.device, threads=threads, cache=options.cache)
     except BackendError as error:
         raise ConfigError(str(error)) from error
     if options.cache is not None:
-        found.write(export_directory(source, options.cache) / RECORD_NAME)
+        found.write(record_path(source, options.cache))
     sys.stderr.write(f"{'backend':<10} {'texts/s':>9} {'tokens/s':>10} {'cosine':>8} {'MB':>7}\n")
     for each in found.measured:
         if each.problem:

@@ -69,7 +69,7 @@ class BertWeights:
 
     @property
     def hidden(self) -> int:
-        return self.layers[-1].down.weight.shape[1]
+        return int(self.layers[-1].down.weight.shape[1])
 
 
 def read_bert(encoder: Any) -> BertWeights | None:

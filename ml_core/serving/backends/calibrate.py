@@ -100,6 +100,11 @@ class Calibration:
         return (self.format, self.device, self.threads, self.host) == asked
 
 
+def record_path(source: EncoderSource, cache: Path) -> Path:
+    """Where below ``cache`` the calibration of ``source`` is."""
+    return export_directory(source, cache) / RECORD
+
+
 def choose(
     source: EncoderSource, *, device: str = "auto", threads: int = 1, cache: Path | None = None
 ) -> str:
@@ -114,7 +119,7 @@ def recorded(
 
     Raises BackendError where no backend can be had.
     """
-    path = None if cache is None else export_directory(source, cache) / RECORD
+    path = None if cache is None else record_path(source, cache)
     found = None if path is None else Calibration.read(path)
     if found is None or not found.holds(device=device, threads=threads):
         found = calibrate(source, device=device, threads=threads, cache=cache)
