@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ml_core.commands.console import not_negative, positive
-from ml_core.serving.backends import AUTO, KINDS
+from ml_core.serving.backends import AUTO, KINDS, TORCH_COMPILED
 from ml_core.serving.transport import on_ray
 from ml_core.training import ConfigError
 
@@ -59,7 +59,7 @@ def add(commands: Any) -> None:
     )
     command.add_argument(
         "--backend",
-        choices=(AUTO, *KINDS),
+        choices=(AUTO, *KINDS, TORCH_COMPILED),
         default=AUTO,
         help="what computes encoders; auto: the fastest on this machine that is true to torch (default)",
     )

@@ -10,6 +10,7 @@ from ml_core.serving.backends.base import (
     ONNX,
     ONNX_INT8,
     TORCH,
+    TORCH_COMPILED,
     Backend,
     BackendError,
     EncoderBatch,
@@ -22,6 +23,7 @@ __all__ = [
     "ONNX",
     "ONNX_INT8",
     "TORCH",
+    "TORCH_COMPILED",
     "Backend",
     "BackendError",
     "EncoderBatch",
@@ -38,8 +40,8 @@ def load_backend(
     threads: int = 1,
     cache: Path | None = None,
 ) -> Backend:
-    """Load an encoder into the backend ``kind``: one of `KINDS`, or "auto", which is the fastest of those that are
-    true to torch on this host (measured once and remembered, see `calibrate.choose`).
+    """Load an encoder into the backend ``kind``: one of `KINDS`, "torch-compiled", or "auto", which is the fastest of
+    `KINDS` that is true to torch on this host (measured once and remembered, see `calibrate.choose`).
 
     ``threads`` are those of one forward pass; ``cache`` is the directory of exports (None: exports are made anew in
     a temporary directory). Nothing of torch or ONNX Runtime is imported before it is needed.
@@ -50,14 +52,17 @@ def load_backend(
         from ml_core.serving.backends.calibrate import choose
 
         kind = choose(source, device=device, threads=threads, cache=cache)
-    if kind == TORCH:
+    if kind in {TORCH, TORCH_COMPILED}:
         from ml_core.serving.backends.torch import TorchBackend
 
-        return TorchBackend.load(source, device=device, threads=threads)
+        compiled = kind == TORCH_COMPILED
+        return TorchBackend.load(source, device=device, threads=threads, compiled=compiled)
     if kind in {ONNX, ONNX_INT8}:
         from ml_core.serving.backends.onnx import OnnxBackend
 
         return OnnxBackend.load(
             source, int8=kind == ONNX_INT8, device=device, threads=threads, cache=cache
         )
-    raise BackendError(f"there is no backend {kind!r}; there are {', '.join((*KINDS, AUTO))}")
+    raise BackendError(
+        f"there is no backend {kind!r}; there are {', '.join((*KINDS, TORCH_COMPILED, AUTO))}"
+    )

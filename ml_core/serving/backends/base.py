@@ -11,6 +11,8 @@ import numpy as np
 
 TORCH, ONNX, ONNX_INT8, AUTO = "torch", "onnx", "onnx-int8", "auto"
 KINDS = (TORCH, ONNX, ONNX_INT8)
+# For GPUs, and by name only: what torch.compile makes takes minutes.
+TORCH_COMPILED = "torch-compiled"
 
 
 class BackendError(Exception):

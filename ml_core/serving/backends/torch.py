@@ -15,7 +15,13 @@ from torch import Tensor
 
 from ml_core.models.classifier import pad_batch, select_device
 from ml_core.models.predictor import token_budget
-from ml_core.serving.backends.base import TORCH, BackendError, EncoderBatch, EncoderSource
+from ml_core.serving.backends.base import (
+    TORCH,
+    TORCH_COMPILED,
+    BackendError,
+    EncoderBatch,
+    EncoderSource,
+)
 from ml_core.serving.backends.encoder import load_encoder
 from ml_core.serving.backends.lora import AdapterPool, Segments
 from ml_core.serving.backends.low_rank import low_rank_changes
@@ -84,8 +90,6 @@ class TorchBackend:
     """One encoder on one or several devices, see `Backend`. Texts of a batch are shared out among the devices by their
     tokens; adapters can be added and removed from any thread, between two batches."""
 
-    name = TORCH
-
     def __init__(
         self,
         encoder: Any,
@@ -98,6 +102,7 @@ class TorchBackend:
         pad_id = getattr(encoder.config, "pad_token_id", None)
         if not isinstance(pad_id, int):
             raise BackendError("the encoder's configuration has no pad_token_id")
+        self.name = TORCH_COMPILED if compiled else TORCH
         kind = devices[0].type
         if dtype is None:
             dtype = torch.bfloat16 if kind == "cuda" else torch.float32
@@ -164,6 +169,9 @@ class TorchBackend:
 
     def add_adapter(self, tensors: Mapping[str, np.ndarray], record: Mapping[str, Any]) -> int:
         """See `Backend.add_adapter`; it is in every replica."""
+        if self.name == TORCH_COMPILED:
+            # The compiler does not notice hooks that come later: the adapter would change nothing.
+            raise BackendError("a compiled encoder mixes no adapters; use torch")
         changes = low_rank_changes(tensors, record, self._replicas[0].adapters.sizes)
         with self._lock:
             slot = next(

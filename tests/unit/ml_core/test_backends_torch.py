@@ -256,3 +256,5 @@ def test_compiled_it_is_the_same_encoder() -> None:
     with torch.compiler.set_stance("force_eager"):
         found = backend.pooled(EncoderBatch(TEXTS))
     np.testing.assert_allclose(found, expected, atol=2e-5)
+    with pytest.raises(BackendError, match="mixes no adapters"):
+        backend.add_adapter({}, {"method": "lora"})
