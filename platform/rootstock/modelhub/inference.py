@@ -304,8 +304,12 @@ def embed_texts(texts: Sequence[str], *, languages: Sequence[str]) -> tuple[np.n
         InferenceUnavailable, ModelUnusable.
     """
     model = f"base:{default_base(languages)}"
+    # The first call may have to wait until the base is loaded.
     parts = [
-        _call(lambda client, part=part: client.embed(model, part, priority="batch"))  # type: ignore[misc]
+        _call(
+            lambda client, part=part: client.embed(model, part, priority="batch"),  # type: ignore[misc]
+            timeout=LOAD_TIMEOUT_SECONDS,
+        )
         for part in (
             list(texts[start : start + EMBED_TEXTS]) for start in range(0, len(texts), EMBED_TEXTS)
         )

@@ -96,8 +96,8 @@ def labelled(
     return Labelled(found["known"], found["right"])
 
 
-def facts_of(deployment: Deployment, minutes: float) -> Facts:
-    """What the rules of the deployed version look at, of the last minutes."""
+def facts_of(deployment: Deployment, minutes: float, *, with_before: bool) -> Facts:
+    """What the rules of the deployed version look at, of the last minutes; on request with the week before."""
     now = timezone.now()
     since = now - timedelta(minutes=minutes)
     version = deployment.version_id
@@ -109,7 +109,7 @@ def facts_of(deployment: Deployment, minutes: float) -> Facts:
     windows = drift_windows(deployment, version)[:20]
     return Facts(
         now=Tally.sum(recent),
-        before=Tally.sum(before),
+        before=Tally.sum(before) if with_before else Tally(),
         labelled=labelled(deployment, version, since=since),
         drifts=[window.drifted for window in windows],
     )

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.utils import timezone
-from modelhub_helpers import ACTOR, COMMON, WORDS
+from modelhub_helpers import ACTOR, COMMON, WORDS, make_examples, make_snapshot
 from monitoring_fakes import NAME, FakeInference, ask
 
 from ml_core import serving
@@ -210,6 +210,26 @@ def test_windows_of_texts_are_judged_against_the_first_ones(
     ask(texts(500, seed=4, words=["weather", "football", "cinema", "recipe", "garden", *COMMON]))
     look({}, judge_now(scope))
     assert Alarm.objects.get().rule == "drift"
+
+
+def test_windows_are_compared_with_the_snapshot_when_the_rules_say_so(
+    scope: Organisation, place_artifact: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot = make_snapshot(count=600)
+    version = services.version_register(
+        name=NAME, artifact_path=place_artifact(), actor=ACTOR, snapshot=snapshot
+    )
+    services.version_promote(version=version, actor=ACTOR)
+    services.monitor_policy_update(deployment=NAME, rules={}, drift_source="snapshot", actor=ACTOR)
+    fake = FakeInference(inference._client(0))
+    monkeypatch.setattr("rootstock.modelhub.inference._client", lambda _: fake)
+    ask([example.text for example in make_examples(520, seed=9)])
+    look({}, judge_now(scope))
+    baseline, window = DriftBaseline.objects.get(), DriftWindow.objects.get()
+    assert (baseline.source, window.drifted) == ("snapshot", False)
+    assert [each["signal"] for each in window.signals] == ["text", "length", "language"]
+    services.monitor_policy_update(deployment=NAME, rules={}, drift_source="live", actor=ACTOR)
+    assert not DriftBaseline.objects.exists(), "the next is made of live texts"
 
 
 def test_a_window_is_judged_once_even_when_two_look_at_it(

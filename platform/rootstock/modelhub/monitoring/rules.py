@@ -85,6 +85,8 @@ class Rule:
     # None while there is too little to say.
     judge: Callable[[Limits, Facts], Finding | None]
     of_canary: bool = False
+    # Whether it looks at the week before, which takes longer to add up.
+    against_before: bool = False
 
     def in_words(self, found: Mapping[str, Any]) -> str:
         """The sentence of a finding as `Finding.to_dict` keeps it, in the language of the reader."""
@@ -244,6 +246,7 @@ RULES: tuple[Rule, ...] = (
             _at_least(200),
         ),
         judge=_confidence,
+        against_before=True,
     ),
     Rule(
         "agreement",

@@ -43,7 +43,10 @@ def alarms_evaluate(*, deployment: Deployment) -> list[Alarm]:
         alarm, asked = opened.get(rule.key), policy[rule.key]
         limits = asked["limits"]
         finding = (
-            rule.judge(limits, facts_of(deployment, limits.get("minutes", 0.0)))
+            rule.judge(
+                limits,
+                facts_of(deployment, limits.get("minutes", 0.0), with_before=rule.against_before),
+            )
             if asked["enabled"]
             else None
         )
@@ -106,6 +109,9 @@ def monitor_policy_update(
     before = [row.rules, row.drift_source]
     row.rules, row.drift_source = kept, drift_source or row.drift_source
     row.save()
+    if row.drift_source != before[1]:
+        # The next look makes one of the other texts.
+        DriftBaseline.objects.filter(deployment__name=name).delete()
     if [row.rules, row.drift_source] != before:
         record(
             actor=actor,
