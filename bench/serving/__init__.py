@@ -28,6 +28,7 @@ _LINES = {
     "heads": ("many", "heads"),
     "adapters": ("many", "adapters"),
     "swap": ("many", "swap"),
+    "gpu": ("gpu", "encoders"),
 }
 _WORKLOADS = ("realistic", "short queries")
 _HOSTS = ("Rootstock", "LitServe", "Ray Serve")
@@ -35,6 +36,8 @@ _HOSTS = ("Rootstock", "LitServe", "Ray Serve")
 
 def configurations() -> list[dict[str, Any]]:
     """Cheap lines first; counts are so that a median of the turns is steady to a few per cent on a quiet machine."""
+    from bench.serving import gpu
+
     found: list[dict[str, Any]] = [
         {"line": "throughput", "workload": workload, "texts": 1000, "turns": 5}
         for workload in _WORKLOADS
@@ -46,6 +49,11 @@ def configurations() -> list[dict[str, Any]]:
             {"line": "adapters", "backend": backend, "texts": 500, "turns": 5, "models": 50},
             {"line": "swap", "backend": backend, "seconds": 15},
         ]
+    found += [
+        {"line": "gpu", "model": model, "tokens": tokens, "texts": 4096, "gpu": gpu.here()}
+        for model in gpu.MODELS
+        for tokens in (50, 128, 512)
+    ]
     found += [{"line": "task loss", "data": data} for data in ("banking77", "phrasebank")]
     return found
 

@@ -58,10 +58,11 @@ class Answer:
 
 @dataclass(frozen=True)
 class Load:
-    """All answers of a load that took ``seconds``."""
+    """All answers of a load that took ``seconds``; the last came ``drain`` seconds after its end."""
 
     answers: Sequence[Answer]
     seconds: float
+    drain: float = 0.0
 
     @property
     def accepted(self) -> list[Answer]:
@@ -190,7 +191,8 @@ def open_load(target: Target, texts: Sequence[str], *, rate: float, seconds: flo
         await asyncio.gather(*under_way)
         while not free.empty():
             free.get_nowait().close()
-        return Load(answers, seconds)
+        last = max((answer.done for answer in answers), default=0.0)
+        return Load(answers, seconds, max(0.0, last - started - seconds))
 
     return asyncio.run(run())
 

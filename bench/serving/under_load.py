@@ -40,9 +40,10 @@ def server(configuration: dict[str, Any], progress: Progress) -> list[Row]:
             progress(f"{name}: {_OVERLOAD * saturated:.0f} requests/s")
             flood = open_load(host.target, mixed, rate=_OVERLOAD * saturated, seconds=seconds)
             normal = _median([load.milliseconds(50) for load in alone])
-            recovery = recovery_seconds(
+            after = recovery_seconds(
                 host.target, short, normal=2 * (normal or 1000.0) / 1000, limit=_RECOVERY_LIMIT
             )
+            recovery = None if after is None else flood.drain + after
     common = {"system": name, "start": host.start_seconds, "memory": memory}
     return [
         {
