@@ -113,7 +113,8 @@ class RemoteServer:
             "stream_options": {"include_usage": True},
             **_chat_options(options or GenerationOptions()),
         }
-        reason, usage = "", {}
+        reason = ""
+        usage: dict[str, Any] = {}
         deadline = time.monotonic() + self._timeout
         response = await self._open("POST", "/chat/completions", asked, deadline)
         try:
