@@ -22,8 +22,8 @@ from transformers import AttentionInterface
 logger = logging.getLogger(__name__)
 
 PACKED = "rootstock_packed"
-# How far packed and padded states may differ: float32 sums in another order, or bfloat16.
-_TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.25}
+# The least cosine of a token's packed state to the one it has alone: float32 sums in another order, or bfloat16.
+_LEAST_COSINE, _LEAST_COSINE_HALF = 0.99999, 0.98
 _PROBE_TOKENS = (5, 2, 9)
 
 
@@ -93,9 +93,9 @@ class Packing:
 
     @classmethod
     def of(cls, encoder: Any) -> Packing | None:
-        """How ``encoder`` takes packed texts, tried on a few tokens; it is then switched to `packed_attention`. None
-        for one that cannot (position biases of its own, an attention out of transformers' registry) and stays as it
-        was."""
+        """How ``encoder``, in float32, takes packed texts, tried on a few tokens; it is then switched to
+        `packed_attention`. None for one that cannot (position biases of its own, an attention out of transformers'
+        registry) and stays as it was."""
         pad_id = int(encoder.config.pad_token_id)
         # RoBERTa and its kin count positions from the one after that of padding.
         for first in (0, pad_id + 1):
@@ -107,6 +107,14 @@ class Packing:
                     return packing
             logger.debug("%s cannot be packed: %s", type(encoder).__name__, reason)
         return None
+
+    def holds(self) -> bool:
+        """Whether it does so still, on another device or in half precision; if not, the encoder is switched back."""
+        reason = self._differs()
+        if reason is not None:
+            logger.info("%s cannot be packed here: %s", type(self._encoder).__name__, reason)
+            self._encoder.set_attn_implementation("sdpa")
+        return reason is None
 
     def forward(
         self, token_ids: Sequence[Sequence[int]], type_ids: Sequence[Sequence[int]] | None
@@ -157,8 +165,9 @@ class Packing:
                     ]
         except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError) as error:
             return str(error)
-        furthest = float((packed - torch.cat(alone)).abs().max())
-        return None if furthest <= _TOLERANCE[packed.dtype] else f"states differ by {furthest:g}"
+        cosine = float(functional.cosine_similarity(packed.float(), torch.cat(alone).float()).min())
+        least = _LEAST_COSINE if packed.dtype == torch.float32 else _LEAST_COSINE_HALF
+        return None if cosine >= least else f"states have a cosine of {cosine:.4f} to those alone"
 
 
 @contextmanager

@@ -43,9 +43,11 @@ class _Replica:
     def __init__(
         self, encoder: Any, device: torch.device, dtype: torch.dtype, compiled: bool
     ) -> None:
+        packing = Packing.of(encoder)
         self.encoder = encoder.to(device=device, dtype=dtype)
         self.adapters = AdapterPool(encoder)
-        self.packing = Packing.of(encoder)
+        moved = (device.type, dtype) != ("cpu", torch.float32)
+        self.packing = packing if packing is None or not moved or packing.holds() else None
         self.device = device
         self._pad_id = int(encoder.config.pad_token_id)
         self._reads_types = getattr(encoder.config, "type_vocab_size", 0) > 1

@@ -248,6 +248,20 @@ def test_attention_on_a_gpu_is_asked_for_the_same(
     assert (kind == "modernbert") == any(window != (-1, -1) for window in calls)
 
 
+def test_where_the_device_cannot_pack_it_pads(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ml_core.serving.backends.packing import Packing
+
+    encoder = encoder_of(CONFIGS["roberta"][0])
+    expected = np.stack([alone(encoder, text).mean(0) for text in TEXTS])
+    monkeypatch.setattr("ml_core.serving.backends.packing._LEAST_COSINE_HALF", 2.0)
+    backend = backend_of(encoder, dtype=torch.bfloat16)
+    assert not backend.packed
+    found = backend.pooled(EncoderBatch(TEXTS))
+    norms = np.linalg.norm(found, axis=1) * np.linalg.norm(expected, axis=1)
+    assert ((found * expected).sum(1) / norms).min() > 0.99
+    assert Packing.of(encoder_of(CONFIGS["roberta"][0])) is not None
+
+
 def test_compiled_it_is_the_same_encoder() -> None:
     """What the compiler makes of it takes a minute; here only that it is asked."""
     encoder = encoder_of(CONFIGS["bert"][0])
