@@ -24,6 +24,7 @@ from transformers import (
     RobertaConfig,
 )
 
+from ml_core.models.pruned import pruned_classes, register
 from ml_core.serving.backends import BackendError, EncoderBatch, EncoderSource
 from ml_core.serving.backends.torch import TorchBackend
 
@@ -41,8 +42,11 @@ SIZES = {
 }
 MODERN = {"cls_token_id": 2, "sep_token_id": 3, "local_attention": 8}
 DISTIL = {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 48}
+register()
+PRUNED = pruned_classes("roberta")[0](**SIZES, layer_heads=[1, 3], layer_neurons=[8, 48])
 CONFIGS: dict[str, tuple[PretrainedConfig, bool]] = {
     "bert": (BertConfig(**SIZES), True),
+    "pruned": (PRUNED, True),
     "roberta": (RobertaConfig(**SIZES), True),
     "modernbert": (ModernBertConfig(**(SIZES | MODERN)), True),
     "electra": (ElectraConfig(**SIZES, embedding_size=16), True),
