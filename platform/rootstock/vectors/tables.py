@@ -32,11 +32,11 @@ Matrix = npt.NDArray[np.float32]
 # Candidates that the index keeps while it looks; pgvector's own default is 40.
 _LEAST_CANDIDATES = 80
 _MOST_CANDIDATES = 1000
-# Until autovacuum has looked at a table, the planner takes it for small and would sort all of it; without sorting, only
-# the index gives the order.
-_SET = """
-    SELECT set_config('enable_sort', %s, true), set_config('hnsw.iterative_scan', 'strict_order', true),
-        set_config('hnsw.ef_search', %s, true)
+# Until autovacuum has looked at a table, the planner takes it for small and would sort all of it for the first few
+# rows; without sorting, only an index gives the order.
+_SORTING = "SELECT set_config('enable_sort', %s, true)"
+_WALK = """
+    SELECT set_config('hnsw.iterative_scan', 'strict_order', true), set_config('hnsw.ef_search', %s, true)
 """
 
 
@@ -93,7 +93,26 @@ def texts_missing(space: Space, *, after: uuid.UUID | None, limit: int) -> list[
     ).format(table=_table(space))
     values = {"collection": space.collection_id, "after": after, "limit": limit}
     with connection.cursor() as cursor:
+        cursor.execute(_SORTING, ["off"])
         cursor.execute(query, values)
+        rows = cursor.fetchall()
+        cursor.execute(_SORTING, ["on"])
+    return [Text(*row) for row in rows]
+
+
+def texts_missing_of(space: Space, item_ids: Sequence[uuid.UUID | str]) -> list[Text]:
+    """Those of the items that have no vector of their present text."""
+    query = sql.SQL(
+        """
+        SELECT item.id, item.text, item.content_hash
+        FROM vectors_item item
+        LEFT JOIN {table} vector ON vector.item_id = item.id AND vector.content_hash = item.content_hash
+        WHERE item.id = ANY(%s::uuid[]) AND item.collection_id = %s AND vector.item_id IS NULL
+        ORDER BY item.id
+        """
+    ).format(table=_table(space))
+    with connection.cursor() as cursor:
+        cursor.execute(query, [list(map(str, item_ids)), space.collection_id])
         return [Text(*row) for row in cursor.fetchall()]
 
 
@@ -149,7 +168,7 @@ def vectors_write(space: Space, texts: Sequence[Text], vectors: Matrix) -> int:
         WHERE vector.content_hash <> excluded.content_hash
         """
     ).format(table=_table(space))
-    values = {
+    values: dict[str, Any] = {
         "ids": [text.item_id for text in texts],
         "hashes": [text.content_hash for text in texts],
         "vectors": [_literal(row) for row in vectors],
@@ -207,10 +226,11 @@ def _search(
     ).format(table=_table(space), condition=condition, order=sql.SQL(order))
     candidates = min(_MOST_CANDIDATES, max(_LEAST_CANDIDATES, 2 * values["k"]))
     with connection.cursor() as cursor:
-        cursor.execute(_SET, ["off" if index else "on", str(candidates)])
+        cursor.execute(_SORTING, ["off" if index else "on"])
+        cursor.execute(_WALK, [str(candidates)])
         cursor.execute(query, values)
         rows = cursor.fetchall()
-        cursor.execute(_SET, ["on", str(_LEAST_CANDIDATES)])
+        cursor.execute(_SORTING, ["on"])
     return [
         Hit(item_id, key, text, reference, json.loads(attributes), float(score))
         for item_id, key, text, reference, attributes, score in rows

@@ -21,14 +21,14 @@ from rootstock.vectors.services.spaces import (
 
 def _embed(payload: dict[str, Any]) -> list[Filled]:
     with message_scope():
-        batches = batches_missing(payload["collection"])
+        batches = batches_missing(payload["collection"], payload["item_ids"])
     return texts_embed(batches)
 
 
 @handler(EMBED_TOPIC, prepare=_embed)
 def store_vectors(payload: dict[str, Any], filled: list[Filled]) -> None:
-    """Write the vectors that `_embed` has asked for, and ask for more while texts are waiting."""
-    missing_store(payload["collection"], filled)
+    """Write the vectors that `_embed` has asked for."""
+    missing_store(payload["collection"], payload["item_ids"], filled)
 
 
 @handler(CLEAN_TOPIC)

@@ -236,7 +236,7 @@ def test_the_index_is_used_and_a_rare_attribute_still_fills_the_answer(live_db, 
     with organisation_scope(organisation.pk):
         space = Space.objects.get()
         with connection.cursor() as cursor:
-            cursor.execute(tables._SET, ["off", "80"])
+            cursor.execute(tables._SORTING, ["off"])
             query = sql.SQL(
                 "EXPLAIN SELECT item.id FROM {} vector JOIN vectors_item item ON item.id = vector.item_id "
                 "ORDER BY vector.embedding <#> array_fill(0.1, ARRAY[32])::vector LIMIT 10"

@@ -74,10 +74,9 @@ _UPSERT = """
             reference = excluded.reference, attributes = excluded.attributes, content_hash = excluded.content_hash
         WHERE (item.text, item.reference, item.attributes) IS DISTINCT FROM
             (excluded.text, excluded.reference, excluded.attributes)
-        RETURNING item.key, item.content_hash, xmax = 0 AS created
+        RETURNING item.id, item.key, item.content_hash, xmax = 0 AS created
     )
-    SELECT count(*) FILTER (WHERE created), count(*) FILTER (WHERE NOT created),
-        count(*) FILTER (WHERE former.content_hash IS DISTINCT FROM written.content_hash)
+    SELECT written.id, created, former.content_hash IS DISTINCT FROM written.content_hash
     FROM written LEFT JOIN former USING (key)
 """
 
@@ -94,7 +93,7 @@ def items_upsert(*, collection: Collection, items: Sequence[ItemInput]) -> Upser
     rows = sorted(_checked(items), key=lambda row: row.key)
     if not rows:
         return Upserted(0, 0, 0)
-    values = {
+    values: dict[str, Any] = {
         "organisation": current_organisation_id(),
         "collection": collection.pk,
         "ids": [uuid7() for _row in rows],
@@ -108,10 +107,10 @@ def items_upsert(*, collection: Collection, items: Sequence[ItemInput]) -> Upser
         # Workers that write vectors hold items in the order of their ids: so does this, or the two would deadlock.
         cursor.execute(_LOCK, values)
         cursor.execute(_UPSERT, values)
-        created, updated, texts = cursor.fetchone()
-    if texts:
-        embed_request(collection.pk)
-    return Upserted(created, updated, len(rows) - created - updated)
+        written = cursor.fetchall()
+    embed_request(collection.pk, [item_id for item_id, _created, other in written if other])
+    created = sum(new for _item_id, new, _other in written)
+    return Upserted(created, len(written) - created, len(rows) - len(written))
 
 
 def items_delete(*, collection: Collection, keys: Sequence[str]) -> int:
@@ -125,11 +124,11 @@ def items_delete(*, collection: Collection, keys: Sequence[str]) -> int:
     return len(found)
 
 
-def embed_request(collection_id: uuid.UUID | str) -> None:
-    """Have a worker give the collection's texts their vectors; requests that nobody has taken yet are one."""
-    outbox_write(
-        EMBED_TOPIC, {"collection": str(collection_id)}, coalesce_key=f"embed:{collection_id}"
-    )
+def embed_request(collection_id: uuid.UUID | str, item_ids: Sequence[uuid.UUID]) -> None:
+    """Have a worker give the texts of these items their vectors."""
+    if item_ids:
+        payload = {"collection": str(collection_id), "item_ids": [str(each) for each in item_ids]}
+        outbox_write(EMBED_TOPIC, payload)
 
 
 def _checked(items: Sequence[ItemInput]) -> list[ItemInput]:

@@ -38,7 +38,7 @@ from rootstock.vectors.selectors import (
     running_job,
     wanted_source,
 )
-from rootstock.vectors.services.items import embed_request
+from rootstock.vectors.services.items import MOST_ITEMS, embed_request
 from rootstock.vectors.tables import (
     Matrix,
     Text,
@@ -46,6 +46,7 @@ from rootstock.vectors.tables import (
     table_drop,
     table_make,
     texts_missing,
+    texts_missing_of,
     vectors_write,
 )
 
@@ -172,7 +173,7 @@ class Filled:
 
 
 def texts_embed(batches: Sequence[tuple[Space, Sequence[Text]]]) -> list[Filled]:
-    """The vectors of each space's texts; call it outside of transactions.
+    """The vectors of each space's texts, a batch at a time; call it outside of transactions.
 
     A space that is being built is left out when its model fails: its job goes on with the texts, or says what is wrong.
 
@@ -182,23 +183,27 @@ def texts_embed(batches: Sequence[tuple[Space, Sequence[Text]]]) -> list[Filled]
     filled = []
     for space, texts in batches:
         try:
-            filled.append(Filled(space, texts, vectors_of(space, texts)))
+            for start in range(0, len(texts), BATCH):
+                part = texts[start : start + BATCH]
+                filled.append(Filled(space, part, vectors_of(space, part)))
         except (InferenceUnavailable, ModelUnusable, ModelChanged):
             if space.state != Space.State.BUILDING:
                 raise
     return filled
 
 
-def batches_missing(collection_id: uuid.UUID | str) -> list[tuple[Space, list[Text]]]:
-    """The next texts that searches cannot find yet, for each live space.
+def batches_missing(
+    collection_id: uuid.UUID | str, item_ids: Sequence[str]
+) -> list[tuple[Space, list[Text]]]:
+    """For each live space those of the items whose text it has no vector of.
 
     They go to a space that is being built as well, or it would never catch up with a collection that is written to all
-    the time. The texts that were there before are its job's.
+    the time. Before there is an active one, they are its job's, like all texts that were there before.
     """
     spaces = live_spaces(collection_id)
-    active = next((space for space in spaces if space.state == Space.State.ACTIVE), None)
-    texts = [] if active is None else texts_missing(active, after=None, limit=BATCH)
-    return [(space, texts) for space in spaces] if texts else []
+    if not any(space.state == Space.State.ACTIVE for space in spaces):
+        return []
+    return [(space, texts_missing_of(space, item_ids)) for space in spaces]
 
 
 def vectors_store(collection_id: uuid.UUID | str, filled: Sequence[Filled]) -> None:
@@ -210,11 +215,15 @@ def vectors_store(collection_id: uuid.UUID | str, filled: Sequence[Filled]) -> N
             vectors_write(each.space, each.texts, each.vectors)
 
 
-def missing_store(collection_id: uuid.UUID | str, filled: Sequence[Filled]) -> None:
-    """`vectors_store`, and a request for the next texts when there may be more."""
+def missing_store(
+    collection_id: uuid.UUID | str, item_ids: Sequence[str], filled: Sequence[Filled]
+) -> None:
+    """`vectors_store`, and another request where another space has become the active one meanwhile."""
     vectors_store(collection_id, filled)
-    if any(len(each.texts) == BATCH for each in filled):
-        embed_request(collection_id)
+    for space in live_spaces(collection_id):
+        if space.state == Space.State.ACTIVE:
+            missing = texts_missing_of(space, item_ids)
+            embed_request(collection_id, [text.item_id for text in missing])
 
 
 # --- the change ----------------------------------------------------------------------------------
@@ -245,7 +254,11 @@ def space_cut_over(*, space: Space, own: str, actor: Actor) -> bool:
         target_id=str(collection.pk),
         changes={"model": [former.label if former else "", space.label]},
     )
-    embed_request(collection.pk)  # what only the former space waited for
+    # Texts that nobody could find before either: their own requests may have found no active space to write to.
+    after = None
+    while waiting := texts_missing(space, after=after, limit=MOST_ITEMS):
+        after = waiting[-1].item_id
+        embed_request(collection.pk, [text.item_id for text in waiting])
     return True
 
 
