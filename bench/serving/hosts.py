@@ -19,8 +19,8 @@ OURS = "Rootstock"
 LITSERVE = "LitServe"
 RAY_SERVE = "Ray Serve"
 _READY_SECONDS = 180.0
-# What waits is answered within a second, or refused at once.
-_MAX_QUEUE = 256
+# Of what is accepted, so that it is answered within a second.
+_MAX_WAIT_SECONDS = 0.4
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Host:
 def rootstock(threads: int) -> Iterator[Host]:
     """`python -m ml_core serve` with the backend that this machine's calibration chose."""
     with tempfile.TemporaryDirectory(prefix="rootstock-serving-") as folder:
-        server = ours.Server(Path(folder), threads=threads, max_queue=_MAX_QUEUE)
+        server = ours.Server(Path(folder), threads=threads, max_wait=_MAX_WAIT_SECONDS)
         with server.running():
             yield Host(server.target(), server.process_id, server.start_seconds)
 

@@ -80,7 +80,7 @@ class Server:
         threads: int,
         root: Path | None = None,
         backend: str = "auto",
-        max_queue: int = 8192,
+        max_wait: float | None = None,
     ) -> None:
         self._socket = folder / "i.sock"
         self._log = folder / "inference.log"
@@ -95,9 +95,9 @@ class Server:
             "--threads", str(threads),
             "--device", "cpu",
             "--backend", backend,
-            "--max-queue", str(max_queue),
             "--cache", str(onnx_cache()),
             "--cache-mb", "0",
+            *([] if max_wait is None else ["--max-wait", str(max_wait)]),
         ]  # fmt: skip
 
     @contextmanager

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ml_core.commands.console import not_negative, positive
+from ml_core.commands.console import not_negative, positive, positive_number
 from ml_core.serving.backends import AUTO, KINDS, TORCH_COMPILED
 from ml_core.serving.transport import on_ray
 from ml_core.training import ConfigError
@@ -43,6 +43,12 @@ def add(commands: Any) -> None:
         default=8192,
         metavar="N",
         help="inputs accepted and not answered at a time; more are refused (default %(default)s)",
+    )
+    command.add_argument(
+        "--max-wait",
+        type=positive_number,
+        metavar="SECONDS",
+        help="interactive calls are refused while those before them take longer (default: only --max-queue counts)",
     )
     command.add_argument(
         "--memory-mb",
@@ -102,6 +108,7 @@ def run(options: argparse.Namespace) -> int:
         "token": token,
         "threads": options.threads,
         "max_queue": options.max_queue,
+        "max_wait": options.max_wait,
         "memory_mb": options.memory_mb,
         "cache_mb": options.cache_mb,
         "backend": options.backend,

@@ -71,7 +71,8 @@ class _Part:
 class Engine:
     """Serves models to many callers from one asyncio loop; `start` and `close` belong to that loop.
 
-    ``threads`` of one forward pass; at most ``max_queue`` inputs are accepted and unanswered at a time; models take at
+    ``threads`` of one forward pass; at most ``max_queue`` inputs are accepted and unanswered at a time, and with
+    ``max_wait`` no interactive call while those before it take more seconds than that; models take at
     most ``memory_bytes``, kept answers ``cache_bytes``; encoders are computed by ``backend`` (see
     `ml_core.serving.backends.load_backend`) on ``device``, with exports kept in ``exports``.
     """
@@ -82,6 +83,7 @@ class Engine:
         allowed_root: Path,
         threads: int,
         max_queue: int = 8192,
+        max_wait: float | None = None,
         memory_bytes: int = 4096 * MEBIBYTE,
         cache_bytes: int = 64 * MEBIBYTE,
         device: str = "auto",
@@ -89,6 +91,7 @@ class Engine:
         exports: Path | None = None,
     ) -> None:
         self._max_queue = max_queue
+        self._max_wait = math.inf if max_wait is None else max_wait
         self._depth: dict[Priority, int] = dict.fromkeys(PRIORITIES, 0)
         self._arrivals = itertools.count()
         self._seconds_per_text = 0.01
@@ -218,12 +221,18 @@ class Engine:
             raise InferenceUnavailable("the engine has stopped; restart the process")
         depth = sum(self._depth.values())
         if depth + count > most:
-            wait = min(max(1.0, depth * self._seconds_per_text), 60.0)
-            raise Overloaded(
-                f"{depth:,} inputs are waiting and at most {most:,} may",
-                retry_after=math.ceil(wait),
-            )
-        self._depth[priority] += count
+            problem = f"{depth:,} inputs are waiting and at most {most:,} may"
+        elif priority == PRIORITIES[0] and self._queue_seconds(priority) > self._max_wait:
+            problem = f"what waits takes {self._queue_seconds(priority):.1f} s and may take {self._max_wait:g} s"
+        else:
+            self._depth[priority] += count
+            return
+        wait = min(max(1.0, depth * self._seconds_per_text), 60.0)
+        raise Overloaded(problem, retry_after=math.ceil(wait))
+
+    def _queue_seconds(self, priority: Priority) -> float:
+        """About how long what was accepted with this priority takes; others' work comes between."""
+        return self._depth[priority] * self._seconds_per_text
 
     def _part(self, request: PredictRequest, loaded: Loaded, *, fresh: bool) -> _Part:
         keys = [input_key(given) for given in request.inputs]

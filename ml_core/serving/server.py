@@ -37,6 +37,7 @@ def serve(
     token: str | None = None,
     threads: int | None = None,
     max_queue: int = 8192,
+    max_wait: float | None = None,
     memory_mb: int | None = None,
     cache_mb: int = 64,
     backend: str = "auto",
@@ -48,7 +49,8 @@ def serve(
     thread.
 
     ``threads`` of one forward pass (None: all cores of this process); at most ``max_queue`` inputs
-    are accepted and unanswered at a time; models take at most ``memory_mb`` MiB (None: half of what
+    are accepted and unanswered at a time, and no interactive call while those before it take more
+    than ``max_wait`` seconds; models take at most ``memory_mb`` MiB (None: half of what
     the machine or container has) and those that write text as much again, the least recently used
     goes first, and kept answers ``cache_mb``;
     ``backend`` computes the encoders (see `ml_core.serving.backends`), ``exports`` is where their
@@ -74,6 +76,7 @@ def serve(
             token=token,
             threads=threads,
             max_queue=max_queue,
+            max_wait=max_wait,
             memory_mb=memory_mb,
             cache_mb=cache_mb,
             backend=backend,
@@ -104,6 +107,7 @@ def build_app(
     token: str | None,
     threads: int | None,
     max_queue: int,
+    max_wait: float | None,
     memory_mb: int | None,
     cache_mb: int,
     backend: str,
@@ -126,6 +130,7 @@ def build_app(
         allowed_root=allowed_root,
         threads=threads or len(os.sched_getaffinity(0)),
         max_queue=max_queue,
+        max_wait=max_wait,
         memory_bytes=memory_bytes,
         cache_bytes=cache_mb * MEBIBYTE,
         device=device,

@@ -404,6 +404,18 @@ async def test_a_full_queue_says_when_to_come_again(root: Path) -> None:
         assert 'code="overloaded"' in engine.metrics.render().decode()
 
 
+async def test_a_wait_that_is_too_long_is_refused_to_who_would_sit_through_it(root: Path) -> None:
+    async with running(root, cache_bytes=0, max_wait=1e-9) as engine:
+        await engine.load("one")
+        assert await ask(engine, "one", TEXTS), "nothing is before it, however much it brings"
+        waiting = asyncio.create_task(ask(engine, "one", TEXTS))
+        await asyncio.sleep(0)
+        with pytest.raises(Overloaded, match="what waits takes"):
+            await ask(engine, "one", ["bank"])
+        assert await ask(engine, "one", ["bank"], priority="batch")
+        assert len((await waiting).outputs) == len(TEXTS)
+
+
 async def test_gone_callers_are_forgotten(root: Path, passes: list[EncoderBatch]) -> None:
     async with running(root, cache_bytes=0) as engine:
         await engine.load("one")

@@ -81,6 +81,7 @@ def _deploy(cluster: str, root: Path, **scale: Any) -> None:
         "token": TOKEN,
         "threads": 1,
         "max_queue": 500,
+        "max_wait": None,
         "memory_mb": 500,
         "cache_mb": 0,
         "backend": "torch",
