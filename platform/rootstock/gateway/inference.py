@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -55,6 +55,8 @@ __all__ = [
     "problem_of",
     "remote",
 ]
+
+T = TypeVar("T")
 
 BASES = ("packaged", "rootstock-mini")
 CHAT_SECONDS = 300.0
@@ -309,7 +311,7 @@ def _wrong_task(target: Local, what: str) -> Problem:
     return Problem(422, "wrong-task", detail, errors=[{"pointer": "/model", "detail": detail}])
 
 
-def _asked(ask: Callable[[], Any]) -> Any:
+def _asked(ask: Callable[[], T]) -> T:
     try:
         return ask()
     except (

@@ -83,7 +83,8 @@ class ChatInput(serializers.Serializer[Any]):
     """A request for a chat completion."""
 
     model = serializers.CharField(max_length=300)
-    messages = TurnInput(many=True, allow_empty=False, max_length=MAX_TURNS)
+    # DRF hands the limits on to the list that `many` makes.
+    messages = TurnInput(many=True, allow_empty=False, max_length=MAX_TURNS)  # type: ignore[call-arg]
     stream = serializers.BooleanField(default=False, allow_null=True)
     stream_options = StreamOptionsInput(required=False, allow_null=True)
     max_tokens = serializers.IntegerField(
