@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
+from ml_core.data.batches import padding_budget_batches
 from ml_core.serving.backends.base import (
     ONNX,
     ONNX_INT8,
@@ -26,15 +26,15 @@ from ml_core.serving.backends.session import CPU_PROVIDERS, EncoderSession
 _CUDA = "CUDAExecutionProvider"
 # Padded tokens of a batch. A CPU's thread should find what it just wrote in its own cache; a GPU is idle with less.
 _CPU_BUDGET, _GPU_BUDGET = 384, 16384
-# Tokens below which another thread is not worth waking.
+# Padded tokens below which another thread is not worth waking.
 _LEAST_SHARE = 64
 
 
 class OnnxBackend:
     """See `Backend`. The first adapter exchanges the graph for one that mixes them, which costs each batch a little.
 
-    Several threads share out the texts of a batch, each with the whole graph for its own: the weights are there once,
-    nobody waits for another, and a text's vector does not depend on how many there are.
+    A batch is computed in parts of like length, which several threads share out, each with the whole graph for its own:
+    the weights are there once, nobody waits for another, and a text's vector does not depend on how many there are.
     """
 
     def __init__(
@@ -81,10 +81,16 @@ class OnnxBackend:
         return self._weights_bytes + (adapters.memory_bytes if adapters is not None else 0)
 
     def pooled(self, batch: EncoderBatch) -> np.ndarray:
-        return np.concatenate([flat.pool(states) for flat, states in self._compute(batch)])
+        found = np.empty((len(batch.token_ids), self.hidden), np.float32)
+        for places, flat, states in self._compute(batch):
+            found[places] = flat.pool(states)
+        return found
 
     def states(self, batch: EncoderBatch) -> list[np.ndarray]:
-        return [own for flat, states in self._compute(batch) for own in flat.split(states)]
+        found: dict[int, np.ndarray] = {}
+        for places, flat, states in self._compute(batch):
+            found.update(zip(places, flat.split(states), strict=True))
+        return [found[place] for place in range(len(batch.token_ids))]
 
     def add_adapter(self, tensors: Mapping[str, np.ndarray], record: Mapping[str, Any]) -> int:
         session, adapters = self._loaded()
@@ -105,17 +111,21 @@ class OnnxBackend:
         self._current = None
         self._pool.shutdown(wait=False)
 
-    def _compute(self, batch: EncoderBatch) -> list[tuple[FlatBatch, np.ndarray]]:
-        """The states of the texts, in several parts that lie one after another."""
+    def _compute(self, batch: EncoderBatch) -> Iterable[tuple[list[int], FlatBatch, np.ndarray]]:
+        """The states of the texts in parts of like length: which texts, how they lie, and the states."""
         session, adapters = self._loaded()
 
-        def states(part: EncoderBatch) -> tuple[FlatBatch, np.ndarray]:
-            return session.states(part, _adapter_inputs(adapters, part))
+        def states(places: list[int]) -> tuple[list[int], FlatBatch, np.ndarray]:
+            part = _part(batch, places)
+            return places, *session.states(part, _adapter_inputs(adapters, part))
 
-        parts = _shared_out(batch, self._threads)
-        if len(parts) == 1:
-            return [states(batch)]
-        return list(self._pool.map(states, parts))
+        lengths = [len(ids) for ids in batch.token_ids]
+        if not lengths or not min(lengths):
+            raise BackendError("a batch without texts, or a text without tokens")
+        share = max(_LEAST_SHARE, -(-sum(lengths) // self._threads))
+        most = self.token_budget // self._threads
+        parts = list(padding_budget_batches(lengths, budget=min(share, most)))
+        return self._pool.map(states, parts) if self._threads > 1 else map(states, parts)
 
     def _open(self, *, adapters: bool) -> tuple[Export, EncoderSession]:
         if self._cache is not None:
@@ -132,25 +142,12 @@ class OnnxBackend:
         return self._current
 
 
-def _shared_out(batch: EncoderBatch, count: int) -> list[EncoderBatch]:
-    """At most ``count`` batches of about as many tokens, with the texts in their order."""
-    ends = np.cumsum([len(ids) for ids in batch.token_ids])
-    total = int(ends[-1]) if len(ends) else 0
-    count = min(count, total // _LEAST_SHARE, len(ends))
-    if count < 2:
-        return [batch]
-    # A text goes where its middle is.
-    middles = ends - np.diff(ends, prepend=0) / 2
-    owners = (middles * count // total).astype(int)
-    cuts = [0, *np.flatnonzero(np.diff(owners)) + 1, len(ends)]
-    return [_part(batch, start, end) for start, end in pairwise(cuts)]
-
-
-def _part(batch: EncoderBatch, start: int, end: int) -> EncoderBatch:
+def _part(batch: EncoderBatch, places: list[int]) -> EncoderBatch:
+    types, adapters = batch.type_ids, batch.adapters
     return EncoderBatch(
-        batch.token_ids[start:end],
-        None if batch.type_ids is None else batch.type_ids[start:end],
-        None if batch.adapters is None else batch.adapters[start:end],
+        [batch.token_ids[place] for place in places],
+        None if types is None else [types[place] for place in places],
+        None if adapters is None else [adapters[place] for place in places],
     )
 
 
