@@ -164,6 +164,11 @@ class Engine:
         except TimeoutError:
             self.metrics.error("deadline_exceeded", organisation=organisation)
             raise DeadlineExceeded(f"not done within {timeout:g} s; the work was dropped") from None
+        except RuntimeError as error:
+            if self._loop_task is None or not self._loop_task.done():
+                raise
+            # Its threads take no more work: it was closed while this call was open.
+            raise InferenceUnavailable("the process is going down") from error
         except InferenceError as error:
             model = parts[-1].loaded.info.model if len(parts) == len(requests) else ""
             self.metrics.error(error.code, model=model, organisation=organisation)

@@ -58,8 +58,8 @@ def inference_process(address: str, root: Path, **flags: object) -> Iterator[sub
     try:
         assert process.stderr is not None
         assert "ready" in process.stderr.readline()
-        # Keep the pipe empty, or a talkative process would stand still.
-        threading.Thread(target=process.stderr.read, daemon=True).start()
+        # Keep the pipe empty, or a talkative process would stand still; what it says is shown when a test fails.
+        threading.Thread(target=sys.stdout.writelines, args=[process.stderr], daemon=True).start()
         yield process
     finally:
         process.kill()
@@ -392,7 +392,7 @@ def test_sigterm_answers_what_was_accepted(root: Path, tmp_path: Path) -> None:
         client.load("one")
         with ThreadPoolExecutor(1) as pool:
             words = " ".join(TEXTS).split()
-            texts = [" ".join(random.Random(seed).choices(words, k=30)) for seed in range(2000)]
+            texts = [" ".join(random.Random(seed).choices(words, k=30)) for seed in range(500)]
             answer = pool.submit(client.classify, [ClassifyRequest("one", texts)])
             while not client.health().queue_depth:
                 time.sleep(0.005)

@@ -22,6 +22,7 @@ from ml_core.serving.engine import Engine
 from ml_core.serving.errors import (
     DeadlineExceeded,
     InferenceError,
+    InferenceUnavailable,
     ModelNotLoaded,
     Overloaded,
 )
@@ -429,6 +430,19 @@ async def test_gone_callers_are_forgotten(root: Path, passes: list[EncoderBatch]
         assert sum(len(batch.token_ids) for batch in passes) < len(TEXTS)
         assert engine.health().queue_depth == 0
         assert engine.health().models[0].waiting == 0
+
+
+async def test_a_call_that_is_open_when_the_engine_closes_can_be_sent_again(root: Path) -> None:
+    async with running(root) as engine:
+        await engine.load("one")
+        texts = [f"{a} {b}" for a in TEXTS[:20] for b in TEXTS[:20]]
+        # So many that reading them is left to a thread, which is not there any more.
+        call = asyncio.create_task(ask(engine, "one", texts))
+        await engine.close()
+        with pytest.raises(InferenceUnavailable):
+            await asyncio.wait_for(ask(engine, "one", texts), 10)
+        call.cancel()
+        await asyncio.gather(call, return_exceptions=True)
 
 
 async def test_broken_models_are_named_and_nobody_else_suffers(root: Path, tmp_path: Path) -> None:
