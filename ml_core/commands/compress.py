@@ -6,17 +6,14 @@ import argparse
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 from ml_core.commands.console import EXIT_MEMORY, fail, print_json
 from ml_core.commands.progress import ProgressOutput, stop_on_signals
-from ml_core.compression import CompressionConfig
+from ml_core.compression import CompressionConfig, StepResult, compress, search_compression
 from ml_core.training import Progress
 from ml_core.training.config import read_yaml
 from ml_core.training.options import Option, describe
-
-if TYPE_CHECKING:
-    from ml_core.compression import StepResult
 
 _MEGABYTE = 1_000_000
 
@@ -66,9 +63,6 @@ def run(options: argparse.Namespace) -> int:
         from ml_core.training.memory import limit_memory
 
         limit_memory(options.max_memory_mb, lambda message: fail(message, EXIT_MEMORY))
-    # Bad options are known by now; only good ones are worth the seconds that loading torch takes.
-    from ml_core.compression import compress, search_compression
-
     with ProgressOutput("auto", options.progress_file) as show:
         follow = _Steps(show, sys.stderr)
         make = search_compression if config.search else compress

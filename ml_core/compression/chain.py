@@ -20,8 +20,6 @@ from typing import Any
 from ml_core.compression.card import compression_card
 from ml_core.compression.measure import Figures, Speed, figures, measure_speed
 from ml_core.compression.options import CompressionConfig, Step, parse_steps
-from ml_core.compression.steps import StepRun, base_config, take_step
-from ml_core.compression.student import check_artifact, read_rows_for
 from ml_core.data import Row
 from ml_core.registry.artifact import (
     CARD,
@@ -117,6 +115,10 @@ def carry_out(
     on_step: OnStep,
 ) -> list[StepResult]:
     """The results of the steps in order, that of the original before them; what is whole in ``home`` is taken up."""
+    # Not before it is known that the steps can be taken: torch takes seconds to load.
+    from ml_core.compression.steps import StepRun, base_config, take_step
+    from ml_core.compression.student import check_artifact, read_rows_for
+
     reporter.report("load")
     original = Artifact.open(config.model)
     check_artifact(original)
@@ -159,6 +161,9 @@ def measured(
     results: Sequence[StepResult], config: CompressionConfig, reporter: Reporter
 ) -> Compressed:
     """The results with the speed of the first and the last model."""
+    from ml_core.compression.steps import base_config
+    from ml_core.compression.student import read_rows_for
+
     reporter.report("evaluate")
     first, last = results[0].artifact, results[-1].artifact
     data = read_rows_for(first, base_config(config, first, {"out": first.path}))

@@ -162,7 +162,7 @@ def _gates(encoder: Any) -> Iterator[list[tuple[int, Tensor]]]:
             values = inputs[0]  # (rows, tokens, units · width)
             gate = values.new_ones(len(values), 1, count, 1).requires_grad_()
             gates.append((place, gate))
-            parted = values.unflatten(-1, (count, -1))
+            parted = values.view(*values.shape[:-1], count, -1)
             return ((parted * gate).flatten(-2),)
 
         return hook

@@ -40,13 +40,10 @@ def register() -> None:
         config_class, model_class = pruned_classes(name)
         AutoConfig.register(config_class.model_type, config_class)
         AutoModel.register(config_class, model_class)
-        tokenizer = (
-            "XLMRobertaTokenizer" if name == "xlm-roberta" else f"{_FAMILIES[name][1]}Tokenizer"
+        tokenizer: Any = getattr(
+            importlib.import_module("transformers"), f"{_FAMILIES[name][1]}Tokenizer"
         )
-        AutoTokenizer.register(
-            config_class,
-            tokenizer_class=getattr(importlib.import_module("transformers"), tokenizer),
-        )
+        AutoTokenizer.register(config_class, tokenizer_class=tokenizer)  # type: ignore[no-untyped-call]
 
 
 @cache

@@ -167,6 +167,8 @@ def execute_compression(
     """
     with organisation_scope(organisation_id):
         version = ModelVersion.objects.select_related("snapshot__dataset").get(pk=params["version"])
+    snapshot = version.snapshot
+    assert snapshot is not None  # noqa: S101 - checked when it was started
     path = relative_path(organisation_id, "versions", str(job_id))
     made = _registered(organisation_id, path)
     if made is not None:
@@ -179,8 +181,8 @@ def execute_compression(
     options = _options(version, params, home=home, target=target)
     _compress(options, attempt, StepFollower(on_progress))
     on_progress(_STEPS_PART, TEST, "")
-    part = measured_part(version.snapshot)
-    data = absolute_path(version.snapshot.path) / f"{part}.jsonl"
+    part = measured_part(snapshot)
+    data = absolute_path(snapshot.path) / f"{part}.jsonl"
     answers = attempt / ANSWERS_FILE
     ended = _run(
         ["evaluate", str(target), "--data", str(data), "--answers", str(answers)],
@@ -199,11 +201,11 @@ def execute_compression(
             name=version.name,
             artifact_path=path,
             actor=actor,
-            snapshot=version.snapshot,
+            snapshot=snapshot,
             parent=version,
             metrics={"validation": artifact.manifest.metrics} | {part: report},
         )
-        answers_store(version=child, snapshot=version.snapshot, split=part, kept=kept)
+        answers_store(version=child, snapshot=snapshot, split=part, kept=kept)
         if gate_job(child, child.name) is None:
             gate_start(version=child, deployment=child.name, actor=actor)
     shutil.rmtree(home, ignore_errors=True)

@@ -21,8 +21,8 @@ from ml_core.training.methods import wanted_methods
 from ml_core.training.search import check_space
 
 PACKAGES = (
-    "augmentation", "data", "evaluation", "knowledge", "models", "pretraining", "registry", "serving", "tasks",
-    "training",
+    "augmentation", "compression", "data", "evaluation", "knowledge", "models", "pretraining", "registry", "serving",
+    "tasks", "training",
 )  # fmt: skip
 DOCUMENTS = REPOSITORY / "docs"
 
