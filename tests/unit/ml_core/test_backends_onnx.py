@@ -245,3 +245,85 @@ def test_what_a_killed_process_left_is_removed(models, tmp_path):
     os.utime(left, (0, 0))
     export(source, tmp_path)
     assert sorted(path.name for path in home.iterdir()) == [".float32-fresh", "float32"]
+
+
+def _adapter(layers: dict[str, tuple[int, int]], rank: int, seed: int) -> tuple[Any, Any]:
+    """A LoRA adapter of these layers (features in and out), far from none."""
+    generator = np.random.default_rng(seed)
+    tensors = {}
+    for name, (inputs, outputs) in layers.items():
+        down, up = generator.normal(size=(rank, inputs)), generator.normal(size=(outputs, rank))
+        tensors[f"bert.{name}.lora_A"] = down.astype(np.float32) * 0.2
+        tensors[f"bert.{name}.lora_B"] = up.astype(np.float32) * 0.2
+    return tensors, {"method": "lora", "alpha": 2 * rank, "rank_stabilised": False}
+
+
+ADAPTERS = [
+    _adapter({"encoder.layer.0.attention.self.query": (32, 32)}, 4, 1),
+    _adapter(
+        {
+            "encoder.layer.0.attention.self.value": (32, 32),
+            "encoder.layer.1.attention.output.dense": (32, 32),
+            "encoder.layer.1.intermediate.dense": (32, 64),
+            "encoder.layer.1.output.dense": (64, 32),
+        },
+        9,
+        2,
+    ),
+]
+
+
+def _merged(adapter: tuple[Any, Any]) -> Any:
+    """The encoder with the adapter added to its matrices."""
+    import torch
+
+    encoder = small_encoder("bert")
+    tensors, record = adapter
+    with torch.no_grad():
+        for name in {name.rpartition(".")[0] for name in tensors}:
+            up, down = tensors[f"{name}.lora_B"], tensors[f"{name}.lora_A"]
+            change = up @ down * record["alpha"] / len(down)
+            encoder.get_submodule(name.removeprefix("bert.")).weight += torch.from_numpy(change)
+    return encoder
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("kind", [ONNX, ONNX_INT8])
+def test_adapters_mixed_in_a_batch_equal_each_merged(models, cache, kind, threads):
+    encoder, source = models["bert"]
+    backend = load_backend(source, kind=kind, threads=threads, cache=cache)
+    slots = [backend.add_adapter(*adapter) for adapter in ADAPTERS]
+    encoders = {0: encoder} | dict(zip(slots, map(_merged, ADAPTERS), strict=True))
+    plain = token_batch(encoder, lengths=(40, 9, 33, 12, 31, 5))
+    chosen = [0, *slots, *reversed(slots), 0]
+    mixed = backend.pooled(EncoderBatch(plain.token_ids, adapters=chosen))
+    for place, slot in enumerate(chosen):
+        alone = EncoderBatch([plain.token_ids[place]], adapters=[slot])
+        right = eager_states(encoders[slot], alone)[0].mean(axis=0)
+        np.testing.assert_allclose(mixed[place], backend.pooled(alone)[0], atol=1e-4)
+        if kind == ONNX:
+            np.testing.assert_allclose(mixed[place], right, atol=1e-4)
+        else:
+            assert mean_cosine(mixed[place][None], right[None]) > 0.98
+    untouched = backend.pooled(plain)
+    np.testing.assert_allclose(untouched[0], mixed[0], atol=1e-4)
+
+
+def test_an_adapter_that_was_removed_is_refused(models, cache):
+    _, source = models["bert"]
+    backend = load_backend(source, kind=ONNX, cache=cache)
+    before = backend.memory_bytes
+    slot = backend.add_adapter(*ADAPTERS[1])
+    assert backend.memory_bytes > before
+    backend.remove_adapter(slot)
+    with pytest.raises(BackendError, match=f"slot {slot}"):
+        backend.pooled(EncoderBatch([[3, 4]], adapters=[slot]))
+    with pytest.raises(BackendError, match=f"slot {slot}"):
+        backend.remove_adapter(slot)
+
+
+def test_an_encoder_without_a_graph_of_ours_mixes_no_adapters(models, cache):
+    _, source = models["modernbert"]
+    backend = load_backend(source, kind=ONNX, cache=cache)
+    with pytest.raises(BackendError, match="mixes no adapters"):
+        backend.add_adapter(*ADAPTERS[0])
