@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import django
 import numpy as np
@@ -25,12 +26,10 @@ from bench.vectors import QUERIES, WRITTEN  # noqa: E402
 from rootstock.common.actors import SYSTEM  # noqa: E402
 from rootstock.common.ids import uuid7  # noqa: E402
 from rootstock.jobs.models import Job  # noqa: E402
-from rootstock.modelhub import inference  # noqa: E402
 from rootstock.outbox import dispatch  # noqa: E402
 from rootstock.outbox.models import OutboxMessage  # noqa: E402
 from rootstock.tenancy.models import Organisation  # noqa: E402
 from rootstock.tenancy.scope import organisation_scope  # noqa: E402
-from rootstock.vectors import inference as vectors_inference  # noqa: E402
 from rootstock.vectors.models import Collection  # noqa: E402
 from rootstock.vectors.searching import Answer, search  # noqa: E402
 from rootstock.vectors.selectors import overview, running_job  # noqa: E402
@@ -56,8 +55,8 @@ class Models:
             f"base:{FIRST}": np.load(directory / "first.npy", mmap_mode="r"),
             f"base:{SECOND}": np.load(directory / "second.npy", mmap_mode="r"),
         }
-        inference.embed_by_model = self.embed
-        vectors_inference.base_placed = lambda name: f"base:{name}"
+        patch("rootstock.modelhub.inference.embed_by_model", self.embed).start()
+        patch("rootstock.vectors.inference.base_placed", "base:{}".format).start()
 
     def embed(
         self, model: str, texts: Sequence[str], *, priority: str = "interactive"
@@ -174,7 +173,12 @@ def organisation_of(collection: Collection) -> uuid.UUID:
 def work(organisation_id: uuid.UUID) -> None:
     """Do what is in the outbox until standard input ends, as a worker would."""
     ended = threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+
+    def listen() -> None:
+        sys.stdin.read()
+        ended.set()
+
+    threading.Thread(target=listen, daemon=True).start()
 
     def repeat(topic: str) -> None:
         while not ended.is_set():
