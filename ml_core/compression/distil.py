@@ -45,7 +45,7 @@ class Seen:
 class Teacher:
     """The task of the larger model, asked about the batches of the smaller one.
 
-    Raises ConfigError where the student has tokens that the teacher has not, or states of another width.
+    Raises ConfigError where the student's states have another width.
     """
 
     def __init__(self, task: Task, student: Task) -> None:
@@ -151,17 +151,14 @@ def _divergence(student: Tensor, teacher: Tensor, temperature: float, independen
 
 
 def _same_tokens(student: Any, teacher: Any) -> Tensor | None:
-    """The teacher's number of each token of the student's; None where all have the same."""
+    """The teacher's number of each token of the student's; None where all have the same. A character that got a token
+    of its own when the vocabulary was made smaller is an unknown one to the teacher."""
     own: dict[str, int] = student._base.tokenizer.get_vocab()
     known: dict[str, int] = teacher._base.tokenizer.get_vocab()
-    unknown = [token for token in own if token not in known]
-    if unknown:
-        raise ConfigError(
-            f"distil: the model has no token {unknown[0]!r} of the smaller one; put vocabulary after distil"
-        )
-    numbers = [0] * (max(own.values()) + 1)
+    unknown: int = teacher._base.tokenizer.unk_token_id
+    numbers = [unknown] * (max(own.values()) + 1)
     for token, number in own.items():
-        numbers[number] = known[token]
+        numbers[number] = known.get(token, unknown)
     if numbers == list(range(len(numbers))):
         return None
     return torch.tensor(numbers)

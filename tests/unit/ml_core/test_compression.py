@@ -13,6 +13,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matching_rows import write_jsonl
 from ml_core_helpers import COMMON, make_rows, run_cli
 from safetensors.torch import load_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
@@ -35,6 +36,7 @@ from ml_core.compression.vocabulary import shrink_vocabulary
 from ml_core.models import Predictor
 from ml_core.models.bases import load_encoder
 from ml_core.models.classifier import load_classifier, pad_batch
+from ml_core.models.embedding import EmbeddingPredictor
 from ml_core.models.onnx_encoder import OnnxEncoder
 from ml_core.models.pruned import conform, encoder_layers, layer_sizes
 from ml_core.models.tokenise import TextEncoder
@@ -42,7 +44,7 @@ from ml_core.registry import Artifact
 from ml_core.registry.artifact import INT8_WEIGHTS, TOKENIZER, WEIGHTS
 from ml_core.serving.backends import EncoderBatch, host, load_backend
 from ml_core.serving.backends.artifacts import split_artifact
-from ml_core.training import ConfigError, TrainingCancelled
+from ml_core.training import ConfigError, TrainConfig, TrainingCancelled, train
 
 
 @pytest.fixture(autouse=True)
@@ -459,3 +461,22 @@ def test_the_command_line_takes_a_chain_from_yaml(
         "compress", artifact.path, "--data", train_csv, "--out", tmp_path / "x", "--steps", "z"
     )
     assert (bad.returncode, "no step" in bad.stderr) == (2, True)
+
+
+def test_an_embedder_is_made_smaller_and_distilled_by_its_states(
+    tiny_base: Path, tmp_path: Path
+) -> None:
+    rows = [
+        {"anchor": text, "positive": f"{text} today", "score": 1.0} for text, _ in make_rows(60)
+    ]
+    data = write_jsonl(tmp_path / "pairs.jsonl", rows)
+    values = {"task": "text-embedding", "train": data, "base": str(tiny_base), "max_length": 32}
+    trained = {"epochs": 1, "device": "cpu", "out": tmp_path / "model", "languages": ["en"]}
+    whole = train(TrainConfig.from_mapping(values | trained))
+    found = compress(
+        options(whole, data, tmp_path / "small", steps="vocabulary:20,neurons:0.5,distil:1,int8")
+    )
+    before, after = (
+        EmbeddingPredictor.load(each, device="cpu").embed(TEXTS) for each in (whole, found.artifact)
+    )
+    assert (before * after).sum(1).min() > 0.9
