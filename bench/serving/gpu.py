@@ -133,10 +133,11 @@ def _theirs(directory: Path, device: str, ids: list[list[int]]) -> Callable[[], 
     """The model and pooling of sentence-transformers on batches of its default size; the ids are made already, as
     ours are."""
     import torch
-    from sentence_transformers import SentenceTransformer, models
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 
-    word = models.Transformer(str(directory), model_kwargs={"dtype": torch.bfloat16})
-    pooling = models.Pooling(word.get_embedding_dimension())
+    word = Transformer(str(directory), model_kwargs={"dtype": torch.bfloat16})
+    pooling = Pooling(word.get_embedding_dimension())
     model = SentenceTransformer(modules=[word, pooling], device=device).eval()
 
     def run() -> None:

@@ -20,7 +20,7 @@ class Embedder(litserve.LitAPI):  # type: ignore[misc]  # litserve has no types
 
     # LitServe reads the annotation, and gives the JSON of what is a Request by it.
     def decode_request(self, request: litserve.Request, **_: Any) -> str:
-        return str(request["text"])  # type: ignore[index]
+        return str(request["text"])
 
     def batch(self, inputs: list[str]) -> list[str]:
         return inputs

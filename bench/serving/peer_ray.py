@@ -19,12 +19,6 @@ _QUEUE = 8192
 _UNDER_WAY = 256
 
 
-@serve.deployment(
-    max_ongoing_requests=_UNDER_WAY,
-    max_queued_requests=_QUEUE,
-    ray_actor_options={"num_cpus": 1},
-    backpressure_config={"status_code": 429, "retry_after_s": 1},
-)
 class Embedder:
     """{"text"} → {"vector"}, base64 of little-endian float32, as ours."""
 
@@ -51,7 +45,13 @@ if __name__ == "__main__":
         _temp_dir=folder,
     )
     serve.start(http_options={"host": "127.0.0.1", "port": int(port)})
-    serve.run(Embedder.bind(model, tokenizer, int(threads)))
+    deployment = serve.deployment(
+        max_ongoing_requests=_UNDER_WAY,
+        max_queued_requests=_QUEUE,
+        ray_actor_options={"num_cpus": 1},
+        backpressure_config={"status_code": 429, "retry_after_s": 1},
+    )(Embedder)
+    serve.run(deployment.bind(model, tokenizer, int(threads)))
     signal.sigwait({signal.SIGTERM, signal.SIGINT})
     serve.shutdown()
-    ray.shutdown()
+    ray.shutdown()  # type: ignore[no-untyped-call]

@@ -103,7 +103,6 @@ async def _say_nothing(_: Mapping[str, Any]) -> None:
 def application(options: Mapping[str, Any], scale: Scale) -> Application:
     """The application of replicas, each with what `ml_core.serving.server.build_app` makes of ``options``."""
     deployment = serve.deployment(
-        Replica,
         name="Engine",
         ray_actor_options={"num_cpus": scale.cpus, "num_gpus": scale.gpus},
         max_ongoing_requests=scale.most_calls,
@@ -117,7 +116,7 @@ def application(options: Mapping[str, Any], scale: Scale) -> Application:
         ),
         health_check_period_s=_HEALTH_PERIOD_SECONDS,
         graceful_shutdown_timeout_s=_DRAIN_SECONDS,
-    )
+    )(Replica)
     return deployment.bind(dict(options))
 
 

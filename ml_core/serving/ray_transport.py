@@ -16,7 +16,7 @@ import json
 import logging
 import os
 import threading
-from typing import Any
+from typing import Any, cast
 
 import httpx
 
@@ -78,7 +78,7 @@ class RayTransport(httpx.BaseTransport):
         try:
             return _response(response.result(timeout_s=_timeout(request)))
         except TimeoutError as error:
-            response.cancel()
+            response.cancel()  # type: ignore[no-untyped-call]
             raise httpx.ReadTimeout("no answer from the replicas in time") from error
         except (RayError, RayServeException) as error:
             return _failure(error)
@@ -100,10 +100,10 @@ class AsyncRayTransport(httpx.AsyncBaseTransport):
             async with asyncio.timeout(_timeout(request)):
                 return _response(await response)
         except TimeoutError as error:
-            response.cancel()
+            response.cancel()  # type: ignore[no-untyped-call]
             raise httpx.ReadTimeout("no answer from the replicas in time") from error
         except asyncio.CancelledError:
-            response.cancel()
+            response.cancel()  # type: ignore[no-untyped-call]
             raise
         except (RayError, RayServeException) as error:
             return _failure(error)
@@ -112,7 +112,8 @@ class AsyncRayTransport(httpx.AsyncBaseTransport):
 def _ask(replicas: DeploymentHandle[Any], request: httpx.Request) -> DeploymentResponse[Any]:
     # httpx reads bodies that are in memory, and the clients send no others, when it makes the request.
     headers = dict(request.headers.items())
-    return replicas.answer.remote(request.method, request.url.path, headers, request.content)
+    asked = replicas.answer.remote(request.method, request.url.path, headers, request.content)
+    return cast("DeploymentResponse[Any]", asked)
 
 
 def _timeout(request: httpx.Request) -> float | None:
