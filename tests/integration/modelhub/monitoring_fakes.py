@@ -36,7 +36,7 @@ class FakeInference:
             self.asked.append((name, len(request.texts)))
             if name in self.broken:
                 raise serving.ModelNotLoaded("its files are gone")
-            say = self.says.get(name, lambda _text: ("positive", 0.9))
+            say = self.says.get(name, _positive)
             said = tuple(self._prediction(*say(text)) for text in request.texts)
             results.append(serving.ClassifyResult(request.model, "", said))
         return results
@@ -57,6 +57,10 @@ class FakeInference:
         self.broken.add(Path(version.artifact_path).name)
 
 
+def _positive(_text: str) -> tuple[str, float]:
+    return "positive", 0.9
+
+
 def _vector(text: str) -> np.ndarray:
     words = [
         np.random.default_rng(int.from_bytes(hashlib.sha256(word.encode()).digest()[:4])).normal(
@@ -64,7 +68,8 @@ def _vector(text: str) -> np.ndarray:
         )
         for word in text.split()
     ]
-    return np.mean(words, axis=0)
+    found: np.ndarray = np.mean(words, axis=0)
+    return found
 
 
 def ask(texts: Sequence[str], *, language: str = "en") -> list[uuid.UUID]:

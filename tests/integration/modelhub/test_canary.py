@@ -19,6 +19,7 @@ from rootstock.webhooks.models import Delivery
 from rootstock.webhooks.services import endpoint_create
 
 pytestmark = pytest.mark.usefixtures("loaded")
+QUIET = {"canary-latency": {"enabled": False}}
 TEXTS = [f"profit of company {number} rises" for number in range(400)]
 
 
@@ -41,6 +42,8 @@ def canary(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> FakeInference:
     """The second version answers a quarter of the texts."""
     slot, _one, two = pair
     services.canary_start(deployment=slot, version=two, share=0.25, actor=ACTOR, reason="try it")
+    # How long a call takes here says how busy this machine is.
+    services.monitor_policy_update(deployment=NAME, rules=QUIET, actor=ACTOR)
     fake = FakeInference(inference._client(0))
     monkeypatch.setattr("rootstock.modelhub.inference._client", lambda _: fake)
     return fake
@@ -151,7 +154,7 @@ def test_late_labels_that_disagree_roll_back(pair: Pair, canary: FakeInference) 
         ],
     )
     services.monitor_policy_update(
-        deployment=NAME, rules={"canary-labels": {"enabled": False}}, actor=ACTOR
+        deployment=NAME, rules=QUIET | {"canary-labels": {"enabled": False}}, actor=ACTOR
     )
     monitoring_look()
     assert current().canary_id is None

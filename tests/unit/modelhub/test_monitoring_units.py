@@ -120,6 +120,7 @@ def traffic(answered: int, *, failed: int = 0, confidence: float = 0.9, ms: floa
         ("drift", Facts(Tally(), drifts=[True, True, False]), True),
         ("canary-latency", Facts(traffic(60, ms=900), other=traffic(60, ms=100)), True),
         ("canary-latency", Facts(traffic(60, ms=110), other=traffic(60, ms=100)), False),
+        ("canary-latency", Facts(traffic(60, ms=12), other=traffic(60, ms=2)), False),  # not felt
         ("canary-confidence", Facts(traffic(200, confidence=0.6), other=traffic(200)), True),
         (
             "canary-agreement",

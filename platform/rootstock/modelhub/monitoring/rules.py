@@ -148,7 +148,10 @@ def _canary_latency(limits: Limits, facts: Facts) -> Finding | None:
     slow, usual = facts.now.latency(0.95), facts.other.latency(0.95)
     if not slow or not usual or min(facts.now.answered, facts.other.answered) < limits["minimum"]:
         return None
-    return _above(slow / usual, limits["times"], facts.now.answered)
+    # Twice nothing is nothing: a difference that nobody feels breaks no guardrail.
+    felt = slow - usual > limits["milliseconds"]
+    times = slow / usual
+    return Finding(felt and times > limits["times"], times, limits["times"], facts.now.answered)
 
 
 def _confidence(limits: Limits, facts: Facts) -> Finding | None:
@@ -286,7 +289,11 @@ RULES: tuple[Rule, ...] = (
         gettext_noop("Is the canary about as fast? The time within which 95 of 100 texts had an answer."),
         gettext_noop("The canary takes %(value)s the time of the deployed version; %(limit)s are allowed."),
         "×",
-        (Limit("times", gettext_noop("At most"), 2, 1, 100, "×"), _at_least(50)),
+        (
+            Limit("times", gettext_noop("At most"), 2, 1, 100, "×"),
+            Limit("milliseconds", gettext_noop("Slower by more than"), 50, 0, 600_000, "ms"),
+            _at_least(50),
+        ),
         judge=_canary_latency,
         of_canary=True,
     ),
