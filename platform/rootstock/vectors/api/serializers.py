@@ -34,7 +34,7 @@ class CollectionInput(serializers.Serializer[Any]):
     )
 
 
-class SpaceOutput(serializers.ModelSerializer[Space]):
+class CollectionSpaceOutput(serializers.ModelSerializer[Space]):
     """The vectors that one model gives the texts of a collection."""
 
     model = serializers.CharField(source="label")
@@ -85,16 +85,16 @@ class CollectionDetailOutput(CollectionOutput):
         """Texts without a vector."""
         return self._overview.waiting
 
-    @extend_schema_field(SpaceOutput(allow_null=True))
+    @extend_schema_field(CollectionSpaceOutput(allow_null=True))
     def get_active(self, row: Collection) -> dict[str, Any] | None:
         """The active space."""
         active = self._overview.active
-        return None if active is None else dict(SpaceOutput(active).data)
+        return None if active is None else dict(CollectionSpaceOutput(active).data)
 
-    @extend_schema_field(SpaceOutput(many=True))
+    @extend_schema_field(CollectionSpaceOutput(many=True))
     def get_former(self, row: Collection) -> list[dict[str, Any]]:
         """Retired spaces."""
-        return list(SpaceOutput(self._overview.former, many=True).data)
+        return list(CollectionSpaceOutput(self._overview.former, many=True).data)
 
     def get_outdated(self, row: Collection) -> bool:
         """Whether it should be read anew."""
@@ -107,7 +107,7 @@ class CollectionDetailOutput(CollectionOutput):
         return None if job is None else str(job.pk)
 
 
-class ItemOutput(serializers.ModelSerializer[Item]):
+class CollectionItemOutput(serializers.ModelSerializer[Item]):
     """A text of a collection."""
 
     attributes = serializers.DictField(help_text="What searches can be narrowed by.")
@@ -117,7 +117,7 @@ class ItemOutput(serializers.ModelSerializer[Item]):
         fields = ["id", "key", "text", "reference", "attributes", "created_at", "updated_at"]
 
 
-class ItemInputSerializer(serializers.Serializer[Any]):
+class CollectionItemInput(serializers.Serializer[Any]):
     """A text as its owner gives it."""
 
     key = serializers.CharField(max_length=200)
@@ -126,10 +126,10 @@ class ItemInputSerializer(serializers.Serializer[Any]):
     attributes = serializers.DictField(required=False, default=dict)
 
 
-class ItemsInput(serializers.Serializer[Any]):
+class CollectionItemsInput(serializers.Serializer[Any]):
     """Texts to be added or changed."""
 
-    items = ItemInputSerializer(many=True, allow_empty=False)
+    items = CollectionItemInput(many=True, allow_empty=False)
 
     def validate_items(self, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Not too many at a time."""
@@ -138,7 +138,7 @@ class ItemsInput(serializers.Serializer[Any]):
         return items
 
 
-class ItemsOutput(serializers.Serializer[Any]):
+class CollectionItemsOutput(serializers.Serializer[Any]):
     """What became of them."""
 
     created = serializers.IntegerField()
@@ -146,7 +146,7 @@ class ItemsOutput(serializers.Serializer[Any]):
     unchanged = serializers.IntegerField()
 
 
-class KeysInput(serializers.Serializer[Any]):
+class CollectionKeysInput(serializers.Serializer[Any]):
     """Which texts go."""
 
     keys = serializers.ListField(
@@ -154,13 +154,13 @@ class KeysInput(serializers.Serializer[Any]):
     )
 
 
-class KeysOutput(serializers.Serializer[Any]):
+class CollectionKeysOutput(serializers.Serializer[Any]):
     """How many went."""
 
     deleted = serializers.IntegerField()
 
 
-class SearchInput(serializers.Serializer[Any]):
+class CollectionSearchInput(serializers.Serializer[Any]):
     """A search."""
 
     query = serializers.CharField(max_length=LONGEST_QUERY)
@@ -175,7 +175,7 @@ class SearchInput(serializers.Serializer[Any]):
     )
 
 
-class HitOutput(serializers.Serializer[Any]):
+class CollectionHitOutput(serializers.Serializer[Any]):
     """A text that was found."""
 
     item_id = serializers.UUIDField()
@@ -186,16 +186,16 @@ class HitOutput(serializers.Serializer[Any]):
     score = serializers.FloatField(help_text="Cosine of its vector and the query's, -1 to 1.")
 
 
-class SearchOutput(serializers.Serializer[Any]):
+class CollectionSearchOutput(serializers.Serializer[Any]):
     """What was found, and the one model that read the query and every text."""
 
     space_id = serializers.UUIDField()
     model = serializers.CharField()
     digest = serializers.CharField()
-    hits = HitOutput(many=True)
+    hits = CollectionHitOutput(many=True)
 
 
-class ModelInput(serializers.Serializer[Any]):
+class CollectionModelInput(serializers.Serializer[Any]):
     """Which model shall read a collection."""
 
     model = serializers.CharField(
@@ -208,7 +208,7 @@ class ModelInput(serializers.Serializer[Any]):
     )
 
 
-class JobOutput(serializers.Serializer[Any]):
+class CollectionJobOutput(serializers.Serializer[Any]):
     """The job that does it; see /api/v1/jobs/."""
 
     job = serializers.UUIDField()

@@ -25,18 +25,18 @@ from rootstock.vectors import services
 from rootstock.vectors.api.serializers import (
     CollectionDetailOutput,
     CollectionInput,
+    CollectionItemOutput,
+    CollectionItemsInput,
+    CollectionItemsOutput,
+    CollectionJobOutput,
+    CollectionKeysInput,
+    CollectionKeysOutput,
+    CollectionModelInput,
     CollectionOutput,
+    CollectionSearchInput,
+    CollectionSearchOutput,
     EmbeddingModelInput,
     EmbeddingModelOutput,
-    ItemOutput,
-    ItemsInput,
-    ItemsOutput,
-    JobOutput,
-    KeysInput,
-    KeysOutput,
-    ModelInput,
-    SearchInput,
-    SearchOutput,
 )
 from rootstock.vectors.searching import search
 from rootstock.vectors.selectors import (
@@ -127,26 +127,28 @@ class ItemList(_VectorsView):
     @extend_schema(
         operation_id="vectors_items_list",
         parameters=PAGE_PARAMETERS,
-        responses=page_of(ItemOutput),
+        responses=page_of(CollectionItemOutput),
     )
     def get(self, request: OrganisationRequest, collection_id: uuid.UUID) -> Response:
         """List the texts, the newest first."""
-        return paginate(self, request, item_list(collection_get(collection_id)), ItemOutput)
+        return paginate(
+            self, request, item_list(collection_get(collection_id)), CollectionItemOutput
+        )
 
     @extend_schema(
         operation_id="vectors_items_upsert",
         parameters=[IDEMPOTENCY_KEY],
-        request=ItemsInput,
-        responses=ItemsOutput,
+        request=CollectionItemsInput,
+        responses=CollectionItemsOutput,
     )
     @idempotent
     def post(self, request: OrganisationRequest, collection_id: uuid.UUID) -> Response:
         """Add texts, and change those whose key is there. Searches find them as soon as the model has read them."""
         collection = collection_get(collection_id)
-        data = valid(ItemsInput(data=request.data))
+        data = valid(CollectionItemsInput(data=request.data))
         items = [services.ItemInput(**item) for item in data["items"]]
         done = services.items_upsert(collection=collection, items=items)
-        return Response(ItemsOutput(asdict(done)).data)
+        return Response(CollectionItemsOutput(asdict(done)).data)
 
 
 class ItemsDelete(ApiView):
@@ -154,13 +156,17 @@ class ItemsDelete(ApiView):
 
     permission = Permission.MODELS_WRITE
 
-    @extend_schema(operation_id="vectors_items_delete", request=KeysInput, responses=KeysOutput)
+    @extend_schema(
+        operation_id="vectors_items_delete",
+        request=CollectionKeysInput,
+        responses=CollectionKeysOutput,
+    )
     def post(self, request: OrganisationRequest, collection_id: uuid.UUID) -> Response:
         """Remove the texts of these keys; keys that are not there do no harm."""
         collection = collection_get(collection_id)
-        data = valid(KeysInput(data=request.data))
+        data = valid(CollectionKeysInput(data=request.data))
         deleted = services.items_delete(collection=collection, keys=data["keys"])
-        return Response(KeysOutput({"deleted": deleted}).data)
+        return Response(CollectionKeysOutput({"deleted": deleted}).data)
 
 
 class Search(ApiView):
@@ -168,12 +174,16 @@ class Search(ApiView):
 
     permission = Permission.MODELS_READ
 
-    @extend_schema(operation_id="vectors_search", request=SearchInput, responses=SearchOutput)
+    @extend_schema(
+        operation_id="vectors_search",
+        request=CollectionSearchInput,
+        responses=CollectionSearchOutput,
+    )
     def post(self, request: OrganisationRequest, collection_id: uuid.UUID) -> Response:
         """Find the texts that are nearest to the query. All of an answer comes from one model."""
-        data = valid(SearchInput(data=request.data))
+        data = valid(CollectionSearchInput(data=request.data))
         answer = search(request.organisation.pk, collection_id, **data)
-        return Response(SearchOutput(asdict(answer)).data)
+        return Response(CollectionSearchOutput(asdict(answer)).data)
 
 
 class ModelChange(ApiView):
@@ -182,7 +192,9 @@ class ModelChange(ApiView):
     permission = Permission.MODELS_WRITE
 
     @extend_schema(
-        operation_id="vectors_model_change", request=ModelInput, responses={202: JobOutput}
+        operation_id="vectors_model_change",
+        request=CollectionModelInput,
+        responses={202: CollectionJobOutput},
     )
     def post(self, request: OrganisationRequest, collection_id: uuid.UUID) -> Response:
         """Have another model read the collection. Searches go on with the present one until it is done.
@@ -190,8 +202,8 @@ class ModelChange(ApiView):
         The vectors of a former model are kept for a week: going back to it takes a moment.
         """
         collection = collection_get(collection_id)
-        data = valid(ModelInput(data=request.data))
+        data = valid(CollectionModelInput(data=request.data))
         job = services.collection_change_model(
             collection=collection, actor=request.actor, model=data["model"]
         )
-        return Response(JobOutput({"job": job.pk}).data, status=202)
+        return Response(CollectionJobOutput({"job": job.pk}).data, status=202)
