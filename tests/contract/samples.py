@@ -21,8 +21,19 @@ from django.utils import timezone
 from rootstock.common.ids import uuid7
 from rootstock.tenancy.models import Organisation
 from rootstock.tenancy.scope import organisation_scope
+from rootstock.vectors.models import Collection, Space
+from rootstock.vectors.tables import table_make
 
-BUILDERS: dict[str, Callable[[Organisation, str], models.Model]] = {}
+
+def _space(organisation: Organisation, marker: str) -> models.Model:
+    """A space comes with its table of vectors."""
+    values = {"label": marker, "source": marker, "digest": marker, "dimensions": 3}
+    space = Space.objects.create(collection=Collection.objects.latest("id"), **values)
+    table_make(space)
+    return space
+
+
+BUILDERS: dict[str, Callable[[Organisation, str], models.Model]] = {"vectors.Space": _space}
 
 
 def tenant_models() -> list[type[models.Model]]:
