@@ -53,5 +53,5 @@ if __name__ == "__main__":
     )(Embedder)
     serve.run(deployment.bind(model, tokenizer, int(threads)))
     signal.sigwait({signal.SIGTERM, signal.SIGINT})
-    serve.shutdown()
-    ray.shutdown()  # type: ignore[no-untyped-call]
+    serve.shutdown()  # type: ignore[no-untyped-call]  # ray's own
+    ray.shutdown()

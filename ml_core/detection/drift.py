@@ -183,7 +183,8 @@ class _Categories:
     def shares(self) -> np.ndarray:
         """Smoothed shares (Jeffreys), all above 0."""
         smoothed: np.ndarray = self.counts + 0.5
-        return smoothed / smoothed.sum()
+        shares: np.ndarray = smoothed / smoothed.sum()
+        return shares
 
     def places(self, values: Any) -> np.ndarray:
         """The category of each value."""

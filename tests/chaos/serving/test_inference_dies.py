@@ -58,8 +58,10 @@ def boss(tmp_path: Path, address: str) -> Iterator[Supervisor]:
     (tmp_path / "models").mkdir()
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     boss = Supervisor(environment, tmp_path, RunFile(tmp_path / "run.json"), {"pid": 1}, list)
-    command = [sys.executable, "-m", "ml_core", "serve", "--address", address, "--allowed-root",
-               str(tmp_path / "models"), "--threads", "1", "--device", "cpu", "--backend", "torch", "--cache-mb", "0"]  # fmt: skip
+    command = [
+        sys.executable, "-m", "ml_core", "serve", "--address", address, "--allowed-root", str(tmp_path / "models"),
+        "--threads", "1", "--device", "cpu", "--backend", "torch", "--cache-mb", "0",
+    ]  # fmt: skip
     boss.start([Program("inference", command, lambda: inference_answers(address))])
     yield boss
     boss.stop(seconds=5)

@@ -307,7 +307,7 @@ class RuleLimitOutput(serializers.Serializer[Any]):
     maximum = serializers.FloatField()
 
 
-class RuleOutput(serializers.Serializer[Any]):
+class AlarmRuleOutput(serializers.Serializer[Any]):
     """A rule that deployments are watched for."""
 
     key = serializers.CharField()
@@ -320,7 +320,7 @@ class RuleOutput(serializers.Serializer[Any]):
 class RulesOutput(serializers.Serializer[Any]):
     """All rules."""
 
-    rules = RuleOutput(many=True)
+    rules = AlarmRuleOutput(many=True)
 
 
 class RuleList(ModelsView):
