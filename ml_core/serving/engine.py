@@ -28,7 +28,7 @@ from ml_core.serving.errors import (
     InferenceUnavailable,
     Overloaded,
 )
-from ml_core.serving.measured import open_backend
+from ml_core.serving.measured import Measuring, open_backend
 from ml_core.serving.memory import Loaded, ModelMemory
 from ml_core.serving.metrics import ServingMetrics
 from ml_core.serving.protocol import (
@@ -108,12 +108,16 @@ class Engine:
             memory_bytes=lambda: self._memory.bytes,
             cache_bytes=lambda: self._cache.bytes,
         )
+        self._measuring: Measuring | None = None
+        if backend == AUTO and exports is not None:
+            self._measuring = Measuring(device=device, threads=threads, exports=exports)
         self._memory = ModelMemory(
             allowed_root,
             budget_bytes=memory_bytes,
             load=lambda source, kind: open_backend(
                 source, kind=kind, device=device, threads=threads, exports=exports
             ),
+            measure=None if self._measuring is None else self._measuring.measure,
             kind=backend,
             device=device,
             compute=self.compute,
@@ -132,6 +136,9 @@ class Engine:
         if self._loop_task is not None:
             self._loop_task.cancel()
             await asyncio.gather(self._loop_task, return_exceptions=True)
+        self._memory.close()
+        if self._measuring is not None:
+            self._measuring.close()
         for pool in (self.compute, self._reading, self._loader):
             pool.shutdown(cancel_futures=True)
 

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from ml_core.models.bases import SHIPPED, BaseModelError
 from ml_core.models.found_bases import base_digest, find_base
 from ml_core.registry.artifact import CONFIG, WEIGHTS, Artifact, ArtifactError
-from ml_core.serving.backends import TORCH, Backend, BackendError, EncoderSource
+from ml_core.serving.backends import AUTO, TORCH, Backend, BackendError, EncoderSource
 from ml_core.serving.backends.artifacts import (
     Adapter,
     ModelParts,
@@ -72,8 +72,10 @@ class _Opened:
 class ModelMemory:
     """Models below ``root`` and bases, at most ``budget_bytes`` of them; the least recently used goes first.
 
-    ``load`` makes the backend of an encoder and says what was measured for it, see `open_backend`. Loading runs on the
-    executor ``loader``, everything that touches a loaded model on ``compute``. All methods belong to one event loop.
+    ``load`` makes the backend of an encoder and says what was measured for it, see `open_backend`. Where nothing was,
+    and ``measure`` is given, that is done behind the calls, and the models of the encoder are swapped when another
+    backend is chosen. Loading runs on the executor ``loader``, everything that touches a loaded model on ``compute``.
+    All methods belong to one event loop.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class ModelMemory:
         *,
         budget_bytes: int,
         load: Callable[[EncoderSource, str], tuple[Backend, dict[str, Any] | None]],
+        measure: Callable[[EncoderSource], dict[str, Any] | None] | None,
         kind: str,
         device: str,
         compute: Executor,
@@ -93,6 +96,8 @@ class ModelMemory:
         self._root = root.resolve()
         self.budget_bytes = budget_bytes
         self._load_backend = load
+        self._measure = measure
+        self._measuring: set[asyncio.Task[None]] = set()
         self._kind = kind
         self._device = device
         self._compute = compute
@@ -181,6 +186,11 @@ class ModelMemory:
             raise ModelNotLoaded(f"model {model!r} is not loaded", code="model_not_loaded")
         self._retire(loaded)
         return loaded.info
+
+    def close(self) -> None:
+        """Wait for nothing that is being measured."""
+        for task in self._measuring:
+            task.cancel()
 
     async def _load_once(self, place: ModelPlace) -> Loaded:
         """Load a model; callers that ask for the same one meanwhile share that, and one of them giving up does not
@@ -298,7 +308,34 @@ class ModelMemory:
             present = Backbone(source, backend, calibration)
             self._backbones[source.digest, backend.name] = present
         self._backbones[source.digest, kind] = present
+        if kind == AUTO and calibration is None and self._measure is not None:
+            task = asyncio.create_task(self._measure_behind(present, self._measure))
+            self._measuring.add(task)
+            task.add_done_callback(self._measuring.discard)
         return present
+
+    async def _measure_behind(
+        self, backbone: Backbone, measure: Callable[[EncoderSource], dict[str, Any] | None]
+    ) -> None:
+        """Have an encoder's backends measured while this one answers; if another is chosen, load what uses it anew."""
+        found = await asyncio.to_thread(measure, backbone.source)
+        key = (backbone.source.digest, AUTO)
+        if found is None or self._backbones.get(key) is not backbone:
+            return
+        backbone.calibration = found
+        if found["chosen"] == backbone.backend.name:
+            return
+        del self._backbones[key]
+        for place, loaded in list(self._models.items()):
+            runner = loaded.runner
+            if not isinstance(runner, EncoderRunner) or runner.backbone is not backbone:
+                continue
+            try:
+                await self._load_once(place)
+            except ModelNotLoaded as error:
+                logger.warning(
+                    "%s stays on %s: %s", loaded.info.model, backbone.backend.name, error
+                )
 
     async def _warm_up(self, runner: Runner) -> None:
         """Run the runner's samples through. Raises ModelNotLoaded when that fails, or what it says is not finite."""

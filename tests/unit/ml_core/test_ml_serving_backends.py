@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import multiprocessing
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +13,7 @@ import pytest
 from serving_models import TEXTS, running, write_models
 
 from ml_core.serving import measured
-from ml_core.serving.backends import KINDS, EncoderSource
-from ml_core.serving.measured import open_backend
+from ml_core.serving.backends import KINDS
 from ml_core.serving.protocol import PredictRequest, read_vectors
 
 
@@ -48,36 +50,69 @@ async def test_every_backend_serves_every_head(root: Path, tmp_path: Path, backe
                 )
 
 
-async def test_the_choice_is_measured_once_and_shown(
+async def test_torch_answers_until_the_choice_is_measured(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Then every model of the encoder is computed by what was chosen, and no call fails meanwhile."""
     options: dict[str, Any] = {"backend": "auto", "exports": tmp_path}
+    names = ["head-0", "head-1", "lora-0"]
+    asked = [PredictRequest(name, TEXTS[:3]) for name in names]
     async with running(root, **options) as engine:
-        await engine.predict([PredictRequest("head-0", TEXTS[:3])])
-        [first] = engine.health().backbones
-    assert first.calibration is not None
-    assert first.backend == first.calibration["chosen"]
+        results = await engine.predict(asked)
+        assert {each.backend for each in engine.health().models} == {"torch"}
+        async with asyncio.timeout(240):
+            while (first := engine.health().backbones[-1]).calibration is None or any(
+                each.backend != first.calibration["chosen"] for each in engine.health().models
+            ):
+                again = await engine.predict(asked, fresh=True)
+                assert [each.digest for each in again] == [each.digest for each in results]
+                await asyncio.sleep(0.1)
+        again = await engine.predict(asked, fresh=True)
+        assert len(engine.health().backbones) == 1, "the one that answered first is gone"
+    for result, other in zip(results, again, strict=True):
+        for one, two in zip(result.outputs, other.outputs, strict=True):
+            np.testing.assert_allclose(
+                list(one["probabilities"].values()), list(two["probabilities"].values()), atol=0.15
+            )
     assert {each["kind"] for each in first.calibration["measured"]} == set(KINDS)
 
-    def never(*_: Any, **__: Any) -> None:
-        raise AssertionError("measured again")
-
-    monkeypatch.setattr(measured, "ProcessPoolExecutor", never)
+    monkeypatch.setattr(measured, "get_context", _never)
     async with running(root, **options) as engine:
         await engine.predict([PredictRequest("head-1", TEXTS[:3])])
-        [again] = engine.health().backbones
-    assert again.calibration == first.calibration
+        [second] = engine.health().backbones
+    assert second.calibration == first.calibration
+    assert second.backend == first.calibration["chosen"]
 
 
-def test_where_nothing_can_be_measured_torch_computes(
+def _never(*_: Any) -> None:
+    raise AssertionError("measured again")
+
+
+async def test_where_nothing_can_be_measured_torch_goes_on(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: Any, **__: Any) -> None:
-        raise OSError("no process can be started")
+    class Broken:
+        def start(self) -> None:
+            raise OSError("no process can be started")
 
-    monkeypatch.setattr(measured, "ProcessPoolExecutor", broken)
-    source = EncoderSource(root / "base", "a" * 64)
-    backend, calibration = open_backend(
-        source, kind="auto", device="cpu", threads=1, exports=tmp_path
-    )
-    assert (backend.name, calibration) == ("torch", None)
+    class Context:
+        def Process(self, **_: Any) -> Broken:  # noqa: N802  # multiprocessing's own name
+            return Broken()
+
+    monkeypatch.setattr(measured, "get_context", lambda _: Context())
+    async with running(root, backend="auto", exports=tmp_path) as engine:
+        for _ in range(3):
+            await engine.predict([PredictRequest("head-0", TEXTS[:3])], fresh=True)
+            await asyncio.sleep(0.05)
+        [backbone] = engine.health().backbones
+    assert (backbone.backend, backbone.calibration) == ("torch", None)
+
+
+async def test_closing_does_not_wait_for_what_is_being_measured(root: Path, tmp_path: Path) -> None:
+    async with running(root, backend="auto", exports=tmp_path) as engine:
+        await engine.predict([PredictRequest("head-0", TEXTS[:3])])
+        while not multiprocessing.active_children():
+            await asyncio.sleep(0.01)
+        [process] = multiprocessing.active_children()
+    await asyncio.to_thread(process.join, 10)
+    assert process.exitcode == -signal.SIGTERM
