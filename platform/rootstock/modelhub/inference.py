@@ -55,9 +55,8 @@ __all__ = [
 _Result = TypeVar("_Result")
 
 TIMEOUT_SECONDS = 30.0
-# Loading reads the weights from disk and runs them once; of an encoder that is new to the machine the backends are
-# measured before.
-LOAD_TIMEOUT_SECONDS = 300.0
+# Loading reads the weights from disk and runs them once.
+LOAD_TIMEOUT_SECONDS = 120.0
 _RETRY_SECONDS = 2.0
 # Texts of one call for vectors.
 EMBED_TEXTS = 64
