@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ml_core.commands.console import EXIT_MEMORY, fail, print_json
-from ml_core.commands.progress import ProgressOutput, stop_on_signals
+from ml_core.commands.progress import ProgressOutput, add_following, stop_on_signals
 from ml_core.pretraining import run_recipe
 
 
@@ -18,23 +18,7 @@ def add(commands: Any) -> None:
     command = commands.add_parser("pretrain", help="make a base model by a recipe of stages")
     command.set_defaults(run=run)
     command.add_argument("recipe", type=Path, metavar="RECIPE.yaml", help="name, out and stages")
-    command.add_argument(
-        "--progress",
-        choices=("auto", "bar", "jsonl", "none"),
-        default="auto",
-        help="a bar, or one JSON object a line; auto: a bar when stderr is a terminal, else nothing",
-    )
-    command.add_argument(
-        "--progress-file",
-        metavar="FILE|fd:N",
-        help="write JSON progress lines to this file or open file descriptor instead of stderr",
-    )
-    command.add_argument(
-        "--max-memory-mb",
-        type=int,
-        metavar="N",
-        help="end with exit code 137 when the process holds more than N MiB of memory",
-    )
+    add_following(command)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import signal
@@ -24,6 +25,27 @@ def stop_on_signals() -> Callable[[], bool]:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, handle)
     return lambda: bool(received)
+
+
+def add_following(command: argparse.ArgumentParser) -> None:
+    """Add the flags of what takes long: how it is followed, and how much memory it may take."""
+    command.add_argument(
+        "--progress",
+        choices=("auto", "bar", "jsonl", "none"),
+        default="auto",
+        help="a bar, or one JSON object a line; auto: a bar when stderr is a terminal, else nothing",
+    )
+    command.add_argument(
+        "--progress-file",
+        metavar="FILE|fd:N",
+        help="write JSON progress lines to this file or open file descriptor instead of stderr",
+    )
+    command.add_argument(
+        "--max-memory-mb",
+        type=int,
+        metavar="N",
+        help="end with exit code 137 when the process holds more than N MiB of memory",
+    )
 
 
 class ProgressOutput:

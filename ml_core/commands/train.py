@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ml_core.commands.console import EXIT_MEMORY, fail, print_json
-from ml_core.commands.progress import ProgressOutput, stop_on_signals
+from ml_core.commands.progress import ProgressOutput, add_following, stop_on_signals
 from ml_core.training import Option, TrainConfig, train, training_options
 
 
@@ -23,23 +23,7 @@ def add(commands: Any) -> None:
     for option in training_options():
         section = sections.setdefault(option.group, command.add_argument_group(option.group))
         _add_option(section, option)
-    command.add_argument(
-        "--progress",
-        choices=("auto", "bar", "jsonl", "none"),
-        default="auto",
-        help="a bar, or one JSON object a line; auto: a bar when stderr is a terminal, else nothing",
-    )
-    command.add_argument(
-        "--progress-file",
-        metavar="FILE|fd:N",
-        help="write JSON progress lines to this file or open file descriptor instead of stderr",
-    )
-    command.add_argument(
-        "--max-memory-mb",
-        type=int,
-        metavar="N",
-        help="end with exit code 137 when the process holds more than N MiB of memory",
-    )
+    add_following(command)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -10,8 +10,8 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from rootstock.modelhub.models import DriftBaseline, ModelVersion
-from rootstock.modelhub.monitoring.policy import Policy
 from rootstock.modelhub.monitoring.rules import RULES
+from rootstock.modelhub.policies import Policy
 
 
 class MonitorForm(forms.Form):

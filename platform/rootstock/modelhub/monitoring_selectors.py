@@ -24,9 +24,10 @@ from rootstock.modelhub.models import (
     Role,
     TrafficBucket,
 )
-from rootstock.modelhub.monitoring.policy import Policy, effective_policy
+from rootstock.modelhub.monitoring.policy import effective_policy
 from rootstock.modelhub.monitoring.rules import Facts, Labelled
 from rootstock.modelhub.monitoring.tallies import Tally
+from rootstock.modelhub.policies import Policy
 
 # A chart has about so many points.
 _POINTS = 150

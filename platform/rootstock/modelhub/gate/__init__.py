@@ -10,7 +10,6 @@ from rootstock.modelhub.gate.base import (
     Check,
     Figures,
     Finding,
-    Limit,
     Limits,
     Need,
     Outcome,
@@ -22,8 +21,9 @@ from rootstock.modelhub.gate.base import (
     words,
 )
 from rootstock.modelhub.gate.judging import gate_needs, judge
-from rootstock.modelhub.gate.policy import Policy, effective_policy, policy_check
+from rootstock.modelhub.gate.policy import effective_policy, policy_check
 from rootstock.modelhub.gate.registry import CHECKS, check_get, register
+from rootstock.modelhub.policies import Limit, Policy
 
 __all__ = [
     "CHECKS",

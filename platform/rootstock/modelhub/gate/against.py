@@ -13,8 +13,9 @@ from typing import Any
 from django.utils.translation import gettext_noop
 
 from ml_core.evaluation import PairedTest, compare_answers
-from rootstock.modelhub.gate.base import Figures, Finding, Limit, Need, Outcome
+from rootstock.modelhub.gate.base import Figures, Finding, Need, Outcome
 from rootstock.modelhub.gate.figures import Figure, figure, points, share, written
+from rootstock.modelhub.policies import Limit
 from rootstock.modelhub.storage import StorageProblem
 
 PAIRED, INTERVALS = "paired test on the same rows", "intervals of the two reports"
@@ -101,7 +102,7 @@ class Against:
 def allowed_loss(default: float) -> Limit:
     """The limit of a check that allows a loss."""
     title, unit = gettext_noop("Allowed loss"), gettext_noop("points")
-    return Limit("allowed_loss_points", title, unit, default, 0.0, 100.0)
+    return Limit("allowed_loss_points", title, default, 0.0, 100.0, unit)
 
 
 def against(ours: Need, theirs: Need, figures: Figures) -> Against | Finding:

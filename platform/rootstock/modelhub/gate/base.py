@@ -12,6 +12,7 @@ from django.utils.translation import gettext
 
 from ml_core.evaluation import Answers
 from rootstock.modelhub.models import AnswerSheet, Deployment, ModelVersion, Snapshot, Split
+from rootstock.modelhub.policies import Limit
 from rootstock.modelhub.storage import local_file
 
 # The limits of a check in force: {"allowed_loss_points": 1.0}.
@@ -104,18 +105,6 @@ class Finding:
 
 
 Judge = Callable[[Candidate, Limits, Figures], Finding]
-
-
-@dataclass(frozen=True)
-class Limit:
-    """A number of a check that an organisation may set for each of its deployments."""
-
-    key: str
-    title: str
-    unit: str
-    default: float
-    minimum: float
-    maximum: float
 
 
 def _nothing(_candidate: Candidate) -> list[Need]:

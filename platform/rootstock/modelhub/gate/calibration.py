@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_noop
 
-from rootstock.modelhub.gate.base import Check, Finding, Limit, Limits, Outcome, Report
+from rootstock.modelhub.gate.base import Check, Finding, Limits, Outcome, Report
 from rootstock.modelhub.gate.figures import (
     fewest_examples,
     needs_own,
@@ -12,8 +12,9 @@ from rootstock.modelhub.gate.figures import (
     of_own_report,
     written,
 )
+from rootstock.modelhub.policies import Limit
 
-ECE = Limit("largest_ece", gettext_noop("Largest calibration error"), "", 0.15, 0.0, 1.0)
+ECE = Limit("largest_ece", gettext_noop("Largest calibration error"), 0.15, 0.0, 1.0)
 # With few examples the estimate itself is far above zero, however well a model is calibrated.
 EXAMPLES = fewest_examples(gettext_noop("Measured on at least"), 100)
 

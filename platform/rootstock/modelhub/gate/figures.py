@@ -13,7 +13,6 @@ from rootstock.modelhub.gate.base import (
     Figures,
     Finding,
     Judge,
-    Limit,
     Limits,
     Need,
     Outcome,
@@ -21,6 +20,7 @@ from rootstock.modelhub.gate.base import (
     own_need,
 )
 from rootstock.modelhub.models import Split
+from rootstock.modelhub.policies import Limit
 
 # What a report compares by when it does not say.
 _MAIN = ("macro_f1", "accuracy")
@@ -114,7 +114,7 @@ def of_own_report(look: Callable[[Report, str, Limits], Finding]) -> Judge:
 
 def fewest_examples(title: str, default: float) -> Limit:
     """The limit of a check for which few examples tell nothing."""
-    return Limit("fewest_examples", title, gettext_noop("examples"), default, 1, 1_000_000)
+    return Limit("fewest_examples", title, default, 1, 1_000_000, gettext_noop("examples"))
 
 
 def needs_own(candidate: Candidate) -> list[Need]:

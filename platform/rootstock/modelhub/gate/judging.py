@@ -16,7 +16,7 @@ from rootstock.modelhub.gate.base import (
     Outcome,
     Verdict,
 )
-from rootstock.modelhub.gate.policy import Policy
+from rootstock.modelhub.policies import Policy
 
 
 def gate_needs(candidate: Candidate, policy: Policy) -> list[Need]:

@@ -13,16 +13,16 @@ from rootstock.modelhub.gate.base import (
     Check,
     Figures,
     Finding,
-    Limit,
     Limits,
     Outcome,
     measured_split,
 )
 from rootstock.modelhub.inference import InferenceUnavailable, ModelUnusable, answer_times
 from rootstock.modelhub.models import ModelVersion, Task
+from rootstock.modelhub.policies import Limit
 from rootstock.modelhub.storage import absolute_path
 
-P95 = Limit("largest_p95_ms", gettext_noop("Slowest of 95 in 100 answers"), "ms", 500, 1, 600_000)
+P95 = Limit("largest_p95_ms", gettext_noop("Slowest of 95 in 100 answers"), 500, 1, 600_000, "ms")
 # Twenty answers are the fewest of which a 95th percentile says something.
 CALLS = 40
 WARM_UP = 3

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_noop
 
-from rootstock.modelhub.gate.base import Candidate, Check, Figures, Finding, Limit, Limits, Outcome
+from rootstock.modelhub.gate.base import Candidate, Check, Figures, Finding, Limits, Outcome
+from rootstock.modelhub.policies import Limit
 
-MEGABYTES = Limit("largest_megabytes", gettext_noop("Largest size"), "MB", 2000, 1, 10_000_000)
+MEGABYTES = Limit("largest_megabytes", gettext_noop("Largest size"), 2000, 1, 10_000_000, "MB")
 
 
 def judge(candidate: Candidate, limits: Limits, figures: Figures) -> Finding:

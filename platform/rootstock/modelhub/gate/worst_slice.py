@@ -7,7 +7,7 @@ from typing import Any
 
 from django.utils.translation import gettext_noop
 
-from rootstock.modelhub.gate.base import Check, Finding, Limit, Limits, Outcome, Report
+from rootstock.modelhub.gate.base import Check, Finding, Limits, Outcome, Report
 from rootstock.modelhub.gate.figures import (
     fewest_examples,
     needs_own,
@@ -16,8 +16,9 @@ from rootstock.modelhub.gate.figures import (
     share,
     written,
 )
+from rootstock.modelhub.policies import Limit
 
-LEAST = Limit("smallest_figure", gettext_noop("Smallest figure of a slice"), "", 0.5, 0.0, 1.0)
+LEAST = Limit("smallest_figure", gettext_noop("Smallest figure of a slice"), 0.5, 0.0, 1.0)
 EXAMPLES = fewest_examples(gettext_noop("Slices of at least"), 20)
 
 

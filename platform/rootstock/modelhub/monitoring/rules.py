@@ -10,22 +10,11 @@ from typing import Any
 from django.utils.translation import gettext, gettext_noop
 
 from rootstock.modelhub.monitoring.tallies import Tally, distance
+from rootstock.modelhub.policies import Limit
 
 Limits = Mapping[str, float]
 # One-sided 5 % of the normal distribution.
 _SIGNIFICANT = 1.645
-
-
-@dataclass(frozen=True)
-class Limit:
-    """A number that may be set."""
-
-    key: str
-    title: str
-    default: float
-    minimum: float
-    maximum: float
-    unit: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,6 +76,11 @@ class Rule:
     of_canary: bool = False
     # Whether it looks at the week before, which takes longer to add up.
     against_before: bool = False
+
+    @property
+    def required(self) -> bool:
+        """Whether it cannot be switched off."""
+        return False
 
     def in_words(self, found: Mapping[str, Any]) -> str:
         """The sentence of a finding as `Finding.to_dict` keeps it, in the language of the reader."""
