@@ -53,5 +53,5 @@ if __name__ == "__main__":
     )(Embedder)
     serve.run(deployment.bind(model, tokenizer, int(threads)))
     signal.sigwait({signal.SIGTERM, signal.SIGINT})
-    serve.shutdown()  # type: ignore[no-untyped-call]  # ray's own
+    serve.shutdown()
     ray.shutdown()

@@ -78,7 +78,7 @@ class RayTransport(httpx.BaseTransport):
         try:
             return _response(response.result(timeout_s=_timeout(request)))
         except TimeoutError as error:
-            response.cancel()  # type: ignore[no-untyped-call]
+            response.cancel()
             raise httpx.ReadTimeout("no answer from the replicas in time") from error
         except (RayError, RayServeException) as error:
             return _failure(error)
@@ -100,10 +100,10 @@ class AsyncRayTransport(httpx.AsyncBaseTransport):
             async with asyncio.timeout(_timeout(request)):
                 return _response(await response)
         except TimeoutError as error:
-            response.cancel()  # type: ignore[no-untyped-call]
+            response.cancel()
             raise httpx.ReadTimeout("no answer from the replicas in time") from error
         except asyncio.CancelledError:
-            response.cancel()  # type: ignore[no-untyped-call]
+            response.cancel()
             raise
         except (RayError, RayServeException) as error:
             return _failure(error)
