@@ -321,9 +321,11 @@ def test_overload_is_refused_and_what_was_accepted_is_answered(root: Path) -> No
     ):
         client.load("one")
 
-        def call(_: int) -> None:
+        def call(number: int) -> None:
+            # Long, and no two the same: answers out of the cache would never fill the queue.
+            texts = [f"{number} {text} " + text * 40 for text in TEXTS[:30]]
             try:
-                (result,) = client.classify([ClassifyRequest("one", TEXTS[:30])])
+                (result,) = client.classify([ClassifyRequest("one", texts)])
             except Overloaded as error:
                 assert error.retry_after >= 1
                 outcomes.append("refused")
