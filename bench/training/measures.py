@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from dataclasses import replace
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,8 @@ def phrasebank(configuration: Configuration, progress: Progress) -> list[Row]:
     """Financial PhraseBank, one fold."""
     agreement = configuration["agreement"]
     split = data.phrasebank(agreement=agreement, fold=configuration["fold"])
+    # Nothing is chosen by the validation part, so it is learned from: four fifths, as in the published figures.
+    split = replace(split, train=[*split.train, *split.validation])
     outcome = train_and_test(recipes.PHRASEBANK, split, progress)
     name = f"PhraseBank {agreement}"
     aims = {"50Agree": ("≥ .870", "≥ .855"), "AllAgree": ("≥ .97", None)}[agreement]

@@ -44,7 +44,8 @@ CLINC: Options = {
     "out_of_scope_score": "combined",
 }  # fmt: skip
 PHRASEBANK: Options = {
-    "epochs": 6, "learning_rate": 2e-4, "layer_decay": 0.85, "r_drop": 1.0, "ensemble": 3, "max_length": 96,
+    **_FIXED, "head_start": "fitted", "epochs": 5, "learning_rate": 2e-4, "layer_decay": 0.9, "r_drop": 1.0,
+    "weight_averaging": "ema", "max_length": 96,
 }  # fmt: skip
 TOPICS: Options = {"epochs": 3, "max_length": 128}
 TOPICS_RANDOM: Options = {
