@@ -15,7 +15,6 @@ from typing import Any
 import psycopg
 import pytest
 from django.conf import settings
-from django.core.management import call_command
 from django.db import connections
 from django.utils import translation
 
@@ -26,6 +25,7 @@ from rootstock.tenancy.models import Membership, Organisation, Role
 from rootstock.tenancy.permissions import Permission
 from rootstock.tenancy.scope import organisation_scope
 from tests.network_guard import no_outgoing_connections
+from tests.schema_cache import prepare_database
 
 # The models of the tests are so small that a second thread only waits for the first.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -51,7 +51,7 @@ def pytest_unconfigure() -> None:
 def django_db_setup(django_db_blocker: Any) -> Iterator[None]:
     """Migrate the session's own database as the owner; tests then use it as the web role."""
     with django_db_blocker.unblock():
-        call_command("migrate", database="owner", interactive=False, verbosity=0)
+        prepare_database()
         connections["owner"].close()
     yield
 
