@@ -61,8 +61,8 @@ def _fingerprint() -> str:
         for file in sorted(Path(configuration.path).glob("migrations/*.py")):
             made_from.update(file.name.encode() + file.read_bytes())
     # What migrations are made of: policies, look-up functions, partitions, the tables of spaces.
-    for file in ("tenancy/rls.py", "common/partitions.py", "vectors/tables.py"):
-        made_from.update((Path(settings.ROOT) / "platform/rootstock" / file).read_bytes())
+    for source in ("tenancy/rls.py", "common/partitions.py", "vectors/tables.py"):
+        made_from.update((Path(settings.ROOT) / "platform/rootstock" / source).read_bytes())
     return made_from.hexdigest()[:20]
 
 
