@@ -18,7 +18,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ml_core.models.bases import BaseModelError
-from ml_core.models.efficient.attachment import attach, attachment_of, inner_model, merge
+from ml_core.models.efficient.attachment import (
+    attach,
+    attachment_of,
+    inner_model,
+    merge,
+    read,
+    written,
+)
 from ml_core.models.found_bases import find_base, load_base_weights
 from ml_core.registry.artifact import WEIGHTS, Artifact, ArtifactError
 
@@ -33,6 +40,7 @@ def save_weights(model: nn.Module, path: Path, *, encoder_prefix: str = "") -> N
     if attachment is not None and attachment.adapter_only:
         trained = _trained_names(model)
         tensors = {name: tensor for name, tensor in tensors.items() if name in trained}
+    tensors = written(tensors, attachment)
     kept: dict[str, Tensor] = {}
     seen: set[tuple[int, torch.Size]] = set()
     for name, tensor in tensors.items():
@@ -72,6 +80,7 @@ def load_weights(model: Any, artifact: Artifact, *, encoder_prefix: str = "") ->
     if isinstance(record, dict) and not record.get("merged"):
         try:
             attach(model, inner_model(model), record)
+            state = read(state, record)
         except (ValueError, KeyError, TypeError) as error:
             raise ArtifactError(artifact.path, f"its adapter cannot be rebuilt: {error}") from error
     try:

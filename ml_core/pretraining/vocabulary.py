@@ -19,13 +19,14 @@ from typing import Any, Literal
 from ml_core.data.errors import DataError
 from ml_core.models.bases import BaseModelError, quiet_transformers
 from ml_core.models.found_bases import base_directory
-from ml_core.pretraining.corpus.dictionary import character_senses
+from ml_core.pretraining.corpus.dictionary import Simplifier, character_senses
 from ml_core.pretraining.corpus.rows import corpus_texts
 from ml_core.registry.artifact import CONFIG, WEIGHTS
 from ml_core.training.options import ConfigError
 
 TOKENIZER = "tokenizer.json"
 FIGURES = "vocabulary.json"
+TWINS = "twins.json"
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 _HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003134f]")
@@ -34,6 +35,8 @@ _TOKEN_ROWS = re.compile(
     r"(?:word_embeddings|embed_tokens|tok_embeddings|lm_head|decoder)\.weight$"
     r"|(?:lm_head|decoder|predictions)\.bias$"
 )
+# The part of its Simplified form's frequency up to which a Traditional character means nothing else in the corpus.
+_RARE = 0.01
 # Characters that a new vocabulary keeps at most, however rare the rest of it.
 _MOST_CHARACTERS = 8000
 
@@ -46,6 +49,7 @@ def extend_vocabulary(
     characters: int = 6000,
     definitions: Path | None = None,
     marks: bool = True,
+    twins: bool = False,
     seed: int = 13,
 ) -> Path:
     """Write ``base`` with the ``characters`` most frequent Chinese characters of a prepared ``corpus`` that it has not,
@@ -53,7 +57,10 @@ def extend_vocabulary(
 
     The new rows of the embeddings (and of a head over the vocabulary) are the mean of the base's rows of the tokens of
     the character's first English definition in ``definitions`` (CC-CEDICT), else drawn around the mean of all rows with
-    their deviation (Hewitt 2021). ``vocabulary.json`` there says how many there are and how much of the corpus's
+    their deviation (Hewitt 2021). With ``twins`` the corpus is in Simplified characters alone, and a character of it
+    that is added brings its Traditional forms along: they take of the ``characters``, begin at the same row, and
+    ``twins.json`` names them, so that `join_twins` can give them the row that the character has learned.
+    ``vocabulary.json`` there says how many there are and how much of the corpus's
     Chinese they cover.
 
     Raises BaseModelError for a base that is no WordPiece model with whole safetensors weights, DataError for a corpus
@@ -61,6 +68,8 @@ def extend_vocabulary(
     """
     if characters < 1:
         raise ConfigError("characters: must be at least 1")
+    if twins and definitions is None:
+        raise ConfigError("twins: needs definitions, which has the words in both scripts")
     source = base_directory(base)
     tokenizer = _word_piece(source)
     vocabulary: dict[str, int] = tokenizer["model"]["vocab"]
@@ -69,7 +78,14 @@ def extend_vocabulary(
     for text in corpus_texts(corpus):
         counts.update(text)
     chinese = {each: count for each, count in counts.items() if _HAN.match(each)}
-    new = [c for c in _frequent(chinese) if c not in vocabulary and stands_alone(c)][:characters]
+    pairs = Simplifier(definitions).forms if twins and definitions is not None else {}
+    # 著 and 乾 are also written in Simplified text, with a meaning of their own.
+    forms = {
+        o: n for o, n in pairs.items() if n in chinese and chinese.get(o, 0) <= _RARE * chinese[n]
+    }
+    # Of a Traditional text it would be as frequent as the character that it stands for.
+    ordered = _frequent(chinese | {old: chinese[new] for old, new in forms.items()})
+    new = [c for c in ordered if c not in vocabulary and stands_alone(c)][:characters]
     if marks:
         found = {c: n for c, n in counts.items() if _is_mark(c) and c not in vocabulary}
         new += [character for character in _frequent(found) if stands_alone(character)]
@@ -78,6 +94,9 @@ def extend_vocabulary(
     before = _covered(chinese, vocabulary)
     size = _add_tokens(tokenizer, new)
     senses = character_senses(definitions) if definitions is not None else {}
+    # The base's own among them too: it has some characters, with rows that say little.
+    forms = {old: new for old, new in forms.items() if old in vocabulary and new in vocabulary}
+    senses |= {old: senses[form] for old, form in forms.items() if form in senses}
     defined = _extend_weights(source, out, new, senses, size=size, seed=seed)
     _copy_others(source, out)
     (out / TOKENIZER).write_text(json.dumps(tokenizer, ensure_ascii=False), encoding="utf-8")
@@ -85,11 +104,14 @@ def extend_vocabulary(
         tokens = sorted(vocabulary, key=lambda token: vocabulary[token])
         (out / "vocab.txt").write_text("".join(f"{each}\n" for each in tokens), encoding="utf-8")
     _set_vocabulary_size(out, size)
+    if forms:
+        (out / TWINS).write_text(json.dumps(forms, ensure_ascii=False, indent=0), encoding="utf-8")
     figures = {
         "base": str(base),
         "size": size,
         "added": len(new),
         "added_characters": sum(1 for each in new if _HAN.match(each)),
+        "twins": len(forms),
         "defined": defined,
         # The share of the corpus's Chinese characters, each as often as it occurs, that are no unknown token.
         "covered_before": round(before, 6),
@@ -97,6 +119,29 @@ def extend_vocabulary(
     }
     (out / FIGURES).write_text(json.dumps(figures, indent=1), encoding="utf-8")
     return out
+
+
+def join_twins(model: Any, tokenizer: Any, twins: Path) -> int:
+    """Give every Traditional character of ``twins``, the file that `extend_vocabulary` wrote, the row that its
+    Simplified form has in ``model``'s embeddings; how many there were. Both scripts then read the same.
+
+    Raises BaseModelError for a file that cannot be read or does not fit the vocabulary.
+    """
+    import torch
+
+    try:
+        pairs: dict[str, str] = json.loads(twins.read_text(encoding="utf-8"))
+        vocabulary: dict[str, int] = tokenizer.get_vocab()
+        old = [vocabulary[each] for each in pairs]
+        new = [vocabulary[each] for each in pairs.values()]
+    except (OSError, ValueError) as error:
+        raise BaseModelError(f"{twins}: cannot be read: {error}") from error
+    except KeyError as error:
+        raise BaseModelError(f"{twins}: the vocabulary has no {error}") from error
+    rows = model.get_input_embeddings().weight
+    with torch.no_grad():
+        rows[old] = rows[new]
+    return len(pairs)
 
 
 def train_vocabulary(
@@ -274,7 +319,7 @@ def _copy_others(source: Path, out: Path) -> None:
         if path.is_dir() and path.name[:1].isdigit():
             shutil.copytree(path, out / path.name, dirs_exist_ok=True)
         elif path.suffix in {".json", ".txt"} and path.name not in {
-            TOKENIZER, "manifest.json", "data_config.json", FIGURES
+            TOKENIZER, "manifest.json", "data_config.json", FIGURES, TWINS
         }:  # fmt: skip
             shutil.copyfile(path, out / path.name)
 

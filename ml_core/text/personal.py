@@ -1,10 +1,12 @@
 """Find and mask what identifies a person in an English or Chinese text: e-mail addresses, telephone numbers, identity
-numbers and bank cards.
+numbers, bank cards and accounts, and Chinese postal addresses.
 
 A pattern that carries its own proof must hold it: the check digit of ISO 7064 (GB 11643) for Chinese identity cards,
-Luhn's for bank cards, the ranges that are given out for American social security numbers. Telephone numbers have none;
-their forms are matched, and a bare run of digits is one only if it is a mobile number of the mainland or of Taiwan.
-Names and addresses need a model, not a pattern, and are not looked for.
+Luhn's for bank cards, country, length and check digits (ISO 13616) for IBANs, the ranges that are given out for
+American social security numbers. Telephone numbers have none; their forms are matched, and a bare run of digits is one
+only if it is a mobile number of the mainland or of Taiwan. A Chinese address is a street with a house number, or a
+building with a block or room; the names before them that belong to it are taken with it. Names of persons and
+addresses elsewhere need a model, not a pattern, and are not looked for.
 
 Every pattern is bounded, so that the time is linear in the text however it was made.
 """
@@ -17,7 +19,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-PersonalKind = Literal["EMAIL", "ID_CARD", "BANK_CARD", "PHONE"]
+PersonalKind = Literal["EMAIL", "ID_CARD", "IBAN", "BANK_CARD", "PHONE", "ADDRESS"]
 
 # Full-width forms are read as the ordinary ones; one character for one, so that places stay.
 _WIDTH = {0xFF01 + step: 0x21 + step for step in range(94)} | {
@@ -40,6 +42,33 @@ _BANK_CARD = re.compile(
     r"|[2-69][0-9]{3}(?:[ -][0-9]{4}){2,3}(?:[ -][0-9]{1,4})?"
     rf"|3[0-9]{{3}}[ -][0-9]{{6}}[ -][0-9]{{5}}){_END}"
 )
+# Characters of an IBAN by country (registry of SWIFT, release 99): those of Europe and its neighbours.
+_IBAN_LENGTHS = {
+    15: "NO", 16: "BE", 18: "DK|FI|FO|GL|NL", 19: "MK|SI", 20: "AT|BA|EE|KZ|LT|LU|XK", 21: "CH|HR|LI|LV",
+    22: "BG|DE|GB|GE|IE|ME|RS", 23: "AE|GI|IL", 24: "AD|CZ|ES|MD|RO|SA|SE|SK|TN|VG", 25: "PT", 26: "IS|TR",
+    27: "FR|GR|IT|MC|SM", 28: "AL|AZ|CY|DO|HU|LB|PL", 29: "BH|BR|EG|QA|UA", 31: "MT", 33: "RU",
+}  # fmt: skip
+_IBAN = re.compile(
+    rf"{_START}(?:"
+    + "|".join(
+        f"(?:{countries})[0-9]{{2}}(?:[ -]?[0-9A-Z]){{{length - 4}}}"
+        for length, countries in _IBAN_LENGTHS.items()
+    )
+    + ")(?![0-9A-Za-z])"
+)
+_COUNT = "[0-9一二三四五六七八九十百零〇]"
+# What tells a house; the names before it are looked for from there to the left. A date ("3号") has no street.
+_HOUSE = re.compile(
+    r"(?:(?:大道|大街|胡同|(?<![线電电網思套退出])路|街|巷|弄|(?<![渠知频頻通味])道)"
+    rf"(?:{_COUNT}段)? ?[甲乙]?{_COUNT}{{1,6}}(?:[-－之]{_COUNT}{{1,4}})?(?:号|號|弄)(?![线線码碼召称])院?"
+    r"|(?:小区|小區|花园|花園|公寓|大厦|大廈|新村|广场|廣場|中心|苑|村|里)"
+    rf" ?[A-Za-z]?{_COUNT}{{0,4}}(?:号楼|號樓|栋|棟|幢|座|单元|單元|室))"
+    rf"(?: ?[A-Za-z]?{_COUNT}{{0,5}}(?:号楼|號樓|号院|號院|号|號|栋|棟|幢|座|单元|單元|层|層|楼|樓|室|房|户)){{0,5}}"
+)
+# Not of a place's name: pronouns, particles and verbs that stand before an address.
+_NO_PLACE = frozenset("至收我你您他她它们們在住是寄送的了址请請给給把吗嗎呢到为為问問家这這那哪")
+_PLACE_LENGTH = 24
+
 _PHONES = tuple(
     re.compile(f"{start}(?:{form}){_END}")
     for start, form in (
@@ -95,9 +124,11 @@ def find_personal(text: str) -> list[PersonalSpan]:
     """What identifies a person in ``text``, in order and without overlap.
 
     Where two kinds claim the same characters, the one with the stronger proof has them: e-mail address, identity
-    number, bank card, telephone.
+    number, account, bank card, telephone, address.
     """
-    if "@" not in text and "\uff20" not in text and not any(map(str.isdigit, text)):
+    if not any(
+        character.isdigit() or character in "@\uff20号號弄栋棟幢座室单單" for character in text
+    ):
         return []
     # Characters outside ASCII are of no pattern but their own; a lone surrogate is one of them.
     plain = text.translate(_WIDTH)
@@ -108,12 +139,13 @@ def find_personal(text: str) -> list[PersonalSpan]:
             free = all(end <= span.start or start >= span.end for span in taken)
             if free and holds(match.group()):
                 taken.append(PersonalSpan(kind, start, end))
+    taken += _addresses(plain, taken)
     return sorted(taken, key=lambda span: span.start)
 
 
 def mask_personal(text: str) -> tuple[str, dict[str, int]]:
-    """``text`` with ``<EMAIL>``, ``<ID_CARD>``, ``<BANK_CARD>`` or ``<PHONE>`` for what `find_personal` finds, and how
-    many of each there were. A masked text has nothing left to mask."""
+    """``text`` with ``<EMAIL>``, ``<ID_CARD>``, ``<IBAN>``, ``<BANK_CARD>``, ``<PHONE>`` or ``<ADDRESS>`` for what
+    `find_personal` finds, and how many of each there were. A masked text has nothing left to mask."""
     counts: dict[str, int] = {}
     while spans := find_personal(text):
         parts, done = [], 0
@@ -123,6 +155,27 @@ def mask_personal(text: str) -> tuple[str, dict[str, int]]:
             counts[span.kind] = counts.get(span.kind, 0) + 1
         text = "".join([*parts, text[done:]])
     return text, counts
+
+
+def _addresses(plain: str, taken: list[PersonalSpan]) -> list[PersonalSpan]:
+    """Chinese addresses outside of what is taken: a house, and the names of its street, district and city."""
+    found: list[PersonalSpan] = []
+    for match in _HOUSE.finditer(plain):
+        start, end = match.span()
+        if any(span.start < end and start < span.end for span in taken):
+            continue
+        before = [span.end for span in (*taken, *found) if span.end <= start]
+        least = max([0, start - _PLACE_LENGTH, *before])
+        begin = start
+        while begin > least and _of_place(plain[begin - 1]):
+            begin -= 1
+        if begin < start:
+            found.append(PersonalSpan("ADDRESS", begin, end))
+    return found
+
+
+def _of_place(character: str) -> bool:
+    return "\u4e00" <= character <= "\u9fff" and character not in _NO_PLACE
 
 
 def _digits(text: str) -> str:
@@ -164,6 +217,12 @@ def _luhn(text: str) -> bool:
     return (sum(digits[::-2]) + sum(doubled)) % 10 == 0
 
 
+def _iban(text: str) -> bool:
+    """Whether the check digits are right (ISO 7064, MOD 97-10)."""
+    number = _digits(text)
+    return int("".join(str(int(each, 36)) for each in number[4:] + number[:4])) % 97 == 1
+
+
 def _phone(text: str) -> bool:
     """E.164 allows 15 digits; one digit all along is a form to fill in, no number."""
     digits = "".join(character for character in text if character.isdigit())
@@ -175,6 +234,7 @@ _PATTERNS: tuple[tuple[PersonalKind, re.Pattern[str], Callable[[str], bool]], ..
     ("ID_CARD", _CHINESE_ID, _chinese_id),
     ("ID_CARD", _CHINESE_ID_15, _chinese_id_15),
     ("ID_CARD", _SOCIAL_SECURITY, _social_security),
+    ("IBAN", _IBAN, _iban),
     ("BANK_CARD", _BANK_CARD, _luhn),
     *(("PHONE", pattern, _phone) for pattern in _PHONES),
 )

@@ -28,19 +28,21 @@ def _jieba() -> Any:
     return tokenizer
 
 
-def segment(text: str, language: str) -> list[str]:
+def segment(text: str, language: str, *, guess: bool = True) -> list[str]:
     """Casefolded words of ``text`` in order, without punctuation.
 
     ``"zh"`` uses jieba's search mode, which gives a long word and the words inside it
     (``"人工智能"`` -> ``["人工", "智能", "人工智能"]``); every other language splits at what is
-    not a letter or digit. The first Chinese call builds the dictionary (about one second).
+    not a letter or digit. Without ``guess``, Chinese that jieba's dictionary does not have is given
+    character by character, not as the words that its hidden Markov model sees there. The first
+    Chinese call builds the dictionary (about one second).
     """
     folded = normalise(text).casefold()
     if language != "zh":
         return _WORD.findall(folded)
     with _LOAD:
         tokenizer = _jieba()
-    words = (word.strip() for word in tokenizer.cut_for_search(folded))
+    words = (word.strip() for word in tokenizer.cut_for_search(folded, HMM=guess))
     return [word for word in words if any(character.isalnum() for character in word)]
 
 

@@ -118,6 +118,9 @@ class Simplifier:
             for word, form in words.items()
             if 2 <= len(word) <= _LONGEST_WORD and any(each in doubtful for each in word)
         }
+        # What stands most often in Simplified text for a character, where that is another one.
+        most = {character: counts.most_common(1)[0][0] for character, counts in changing.items()}
+        self.forms = {character: form for character, form in most.items() if form != character}
         self._any_sure = _class_of(map(chr, self._sure))
         self._any_doubtful = _class_of(doubtful)
 

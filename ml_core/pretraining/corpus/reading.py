@@ -265,7 +265,9 @@ _TABLE_ROW = ("!", "|", "{|", "|}")
 
 def _wiki(file: _File) -> Iterator[Record]:
     """Articles of WikiExtractor: ``title``, ``text`` (with the title as its first line), and ``lead``, the first
-    paragraph. Articles without a body, such as redirects, are left out."""
+    paragraph; of the longest paragraph after it one ``sentence`` and the ``rest``, both "" where there is none of
+    several sentences (the inverse cloze task, Lee et al. 2019). Articles without a body, such as redirects, are left
+    out."""
     title = ""
     body: list[str] = []
     for line in file.lines():
@@ -282,10 +284,32 @@ def _wiki(file: _File) -> Iterator[Record]:
                 each for each in lines if each and each != title and not each.startswith(_TABLE_ROW)
             ]
             if lines:
-                yield {"title": title, "lead": lines[0], "text": "\n".join([title, *lines])}
+                sentence, rest = _cloze(lines[1:])
+                yield {
+                    "title": title,
+                    "lead": lines[0],
+                    "text": "\n".join([title, *lines]),
+                    "sentence": sentence,
+                    "rest": rest,
+                }
             body = []
         else:
             body.append(line)
+
+
+_SENTENCE = re.compile(r"[^。！？!?]+[。！？!?]+[」』”’）]*")
+# A shorter sentence seldom says what its paragraph is about.
+_SHORTEST_SENTENCE = 12
+
+
+def _cloze(paragraphs: list[str]) -> tuple[str, str]:
+    """A sentence from the middle of the longest paragraph, and the paragraph without it."""
+    longest = max(paragraphs, key=len, default="")
+    found = _SENTENCE.findall(longest)
+    middle = len(found) // 2
+    if len(found) < 3 or len(found[middle]) < _SHORTEST_SENTENCE:
+        return "", ""
+    return found[middle].strip(), "".join(found[:middle] + found[middle + 1 :]).strip()
 
 
 _PO_ROLE = re.compile(

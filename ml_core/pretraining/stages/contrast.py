@@ -13,7 +13,7 @@ from ml_core.pretraining.stages.rows import data_rows, read_parts
 from ml_core.pretraining.stages.settings import TrainingSettings
 from ml_core.pretraining.stages.sources import Source
 from ml_core.training.distributed import is_first, wait_for_all
-from ml_core.training.options import ConfigError, Option
+from ml_core.training.options import Option
 from ml_core.training.options.base import option
 from ml_core.training.trainer import train
 
@@ -30,7 +30,8 @@ class ContrastSettings(TrainingSettings):
     """The settings of `contrast`; training options may stand beside them."""
 
     pairs: tuple[Source, ...] = option(
-        "Files of texts that belong together; a weight of 2 has each row twice in an epoch."
+        "Files of texts that belong together; a weight of 2 has each row twice in an epoch, one of 0.5 half of the "
+        "rows, always the same ones."
     )
     anchor: str = option("Column of the first text: a title, a question.", default="anchor")
     positive: str = option("Column of what belongs to it.", default="positive")
@@ -55,11 +56,7 @@ class ContrastSettings(TrainingSettings):
     @classmethod
     def read(cls, option: Option, value: Any) -> Any:
         if option.name == "pairs":
-            sources = Source.read_all(value, "pairs")
-            for each in sources:
-                if each.weight != int(each.weight):
-                    raise ConfigError(f"pairs: {each.name}: weight: must be a whole number here")
-            return sources
+            return Source.read_all(value, "pairs")
         return super().read(option, value)
 
 
@@ -86,7 +83,10 @@ def contrast(settings: ContrastSettings, stage: StageRun) -> StageResult:
     if is_first():
         stage.work.mkdir(parents=True, exist_ok=True)
         weighted = zip(settings.pairs, parts.train, strict=True)
-        _write(pairs, [row for each, rows in weighted for row in rows * int(each.weight)])
+        _write(
+            pairs,
+            [row for each, rows in weighted for row in rows for _ in range(each.times(row[0]))],
+        )
         _write(held, parts.validation)
         if settings.hard_negatives and not mined.is_file():
             half = mined.with_name("half.jsonl")

@@ -19,6 +19,7 @@ from ml_core.pretraining.card import CARD, write_model_card
 from ml_core.pretraining.records import StageRecord
 from ml_core.pretraining.stages.base import StageResult, StageRun
 from ml_core.pretraining.stages.settings import StageSettings
+from ml_core.pretraining.vocabulary import join_twins
 from ml_core.registry.artifact import CONFIG, WEIGHTS
 from ml_core.training.options import ConfigError
 from ml_core.training.options.base import option
@@ -50,6 +51,10 @@ class ExportSettings(StageSettings):
         default=50.0,
         above=0,
     )
+    twins: Path | None = option(
+        "twins.json of a vocabulary stage: each Traditional character gets the row of its Simplified form.",
+        default=None,
+    )
     figures: Path | None = option(
         "JSON file of measured figures for the card: a list of rows with the same keys.",
         default=None,
@@ -70,6 +75,7 @@ def export(
     stage.reporter().report("save")
     figures_table = _read_figures(settings.figures)
     encoder, tokenizer = load_encoder(stage.model)
+    joined = join_twins(encoder, tokenizer, settings.twins) if settings.twins else 0
     encoder.to(getattr(torch, settings.precision))
     lost = [name for name, each in encoder.named_parameters() if not bool(each.isfinite().all())]
     if lost:
@@ -96,6 +102,7 @@ def export(
         "embedding_size": int(encoder.config.hidden_size),
         "longest_text": int(encoder.config.max_position_embeddings),
         "languages": list(readable_languages(tokenizer.backend_tokenizer, tokenizer.unk_token_id)),
+        "twins": joined,
         "least_cosine": _least_cosine(stage.model, out),
     }
     card = write_model_card(

@@ -37,7 +37,7 @@ from ml_core.training.sampling import LengthBuckets
 
 @dataclass(frozen=True)
 class Weights:
-    """What counts how much in the loss: see the settings of `align` and `distil`."""
+    """What counts how much in the loss, and the dropout: see the settings of `align` and `distil`."""
 
     text: float = 1.0
     source: float = 0.0
@@ -45,6 +45,7 @@ class Weights:
     temperature: float = 0.05
     negatives: int = 0
     hidden: float = 0.0
+    dropout: float | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,11 @@ class Imitation(Task):
                 f"teacher: {teacher} has embeddings of {self._vectors.width} numbers, the model of {hidden}; they must "
                 "be of one size"
             )
+        if weights.dropout is not None:
+            # Of the network while it learns; its configuration, and what is trained from it, keep their own.
+            for module in self._base.encoder.modules():
+                if isinstance(module, nn.Dropout):
+                    module.p = weights.dropout
         self._states = _StateTeacher(teacher, self._base) if weights.hidden else None
 
     def features(self, rows: Any) -> _Features:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 from ml_core.data.errors import DataError
 from ml_core.pretraining.stages.base import StageResult, StageRun, training_figures
 from ml_core.pretraining.stages.settings import TrainingSettings
-from ml_core.pretraining.stages.sources import Source
+from ml_core.pretraining.stages.sources import Source, text_number
 from ml_core.training.distributed import is_first, wait_for_all
 from ml_core.training.options import Option
 from ml_core.training.options.base import option
@@ -84,10 +83,9 @@ def _write_all(settings: MaskedLmSettings, train_file: Path, held_file: Path) ->
                 validation.add(text)
         for source in settings.texts:
             for (text,) in source.records(source.files(), names):
-                number = _number(text)
-                if not held and number % 100 == 0 and validation.add(text):
+                if not held and text_number(text) % 100 == 0 and validation.add(text):
                     continue
-                for _ in range(_times(source.weight, number)):
+                for _ in range(source.times(text)):
                     train_lines.write(_line(text))
     for path in (train_file, held_file):
         if not path.stat().st_size:
@@ -117,16 +115,6 @@ class _Capped:
         self._left -= 1
         self._file.write(_line(text))
         return True
-
-
-def _times(weight: float, number: int) -> int:
-    """How often a text is taken: the part of the weight behind the point decides by the text's own number."""
-    return int(weight) + (number // 100 % 10_000 < (weight % 1) * 10_000)
-
-
-def _number(text: str) -> int:
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
-    return int.from_bytes(digest[:8], "big")
 
 
 def _line(text: str) -> str:

@@ -71,6 +71,10 @@ class VocabularySettings(StageSettings):
         default=None,
     )
     marks: bool = option("Add the corpus's full-width punctuation as well.", default=True)
+    twins: bool = option(
+        "Add the Traditional forms of the characters as well; the export gives them their characters' rows.",
+        default=False,
+    )
     size: int | None = option(
         "Learn a new vocabulary of this size, with a network of random weights, instead of extending a base.",
         default=None,
@@ -102,6 +106,7 @@ def vocabulary(settings: VocabularySettings, stage: StageRun) -> StageResult:
             characters=settings.characters,
             definitions=settings.definitions,
             marks=settings.marks,
+            twins=settings.twins,
             seed=settings.seed,
         )
     else:

@@ -86,6 +86,11 @@ class Source:
         file = Path(self.path) / VALIDATION_SHARD
         return [file] if file.is_file() else []
 
+    def times(self, text: str) -> int:
+        """How often ``text`` is taken where the rows are the same in every epoch: the part of the weight behind the
+        point decides by the text's hash."""
+        return int(self.weight) + (text_number(text) // 100 % 10_000 < (self.weight % 1) * 10_000)
+
     def records(self, files: Sequence[Path], names: Sequence[str]) -> Iterator[tuple[str, ...]]:
         """The texts called ``names`` of every row of ``files``. Rows of a corpus that lack one, as its documents lack
         translations, are passed over; in other files it is an error. In a .tsv without a header the columns are taken
@@ -114,6 +119,12 @@ def read_records(path: Path, names: Sequence[str]) -> Iterator[tuple[int, dict[s
             yield from _READERS[kind.lower()](file, path, names)
     except (OSError, EOFError, UnicodeDecodeError, csv.Error, zlib.error) as error:
         raise DataError(f"cannot be read: {error}", path=path) from error
+
+
+def text_number(text: str) -> int:
+    """A number of 64 bits that follows from the text alone."""
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest[:8], "big")
 
 
 def sha256_files(files: Sequence[Path]) -> str:

@@ -187,6 +187,28 @@ def test_neighbouring_turns_and_titles_become_matches(tmp_path: Path) -> None:
     ]
 
 
+def test_a_sentence_of_an_article_finds_its_paragraph(tmp_path: Path) -> None:
+    """It is one of the middle, no title, and the paragraph is without it; articles that have none are left out."""
+    body = "图书馆于一九一二年建成。馆内收藏了全国各地的地方志和族谱！今天仍然对公众免费开放。"
+    pages = [("图书馆", f"{ZH[0]}\n\n{body}\n\n参见。"), ("银行", ZH[0])]
+    (tmp_path / "w").write_text(
+        "".join(f'<doc id="1" url="u" title="{t}">\n{t}\n\n{b}\n\n</doc>\n' for t, b in pages),
+        "utf-8",
+    )
+    source = {
+        "name": "sentences",
+        "format": "wiki",
+        "kind": "matches",
+        "path": str(tmp_path / "w"),
+        "text": {"anchor": "sentence", "positive": "rest"},
+    }
+    report = _prepare(tmp_path, [source])
+    assert [(row["anchor"], row["positive"]) for row in corpus_rows(report.out)] == [
+        ("馆内收藏了全国各地的地方志和族谱！", "图书馆于一九一二年建成。今天仍然对公众免费开放。")
+    ]
+    assert report.sources[0].dropped == {"empty": 1}
+
+
 def test_a_broken_record_costs_only_itself(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     good = [json.dumps({"text": text}).encode() for text in ZH[:2]]

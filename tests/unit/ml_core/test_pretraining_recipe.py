@@ -185,7 +185,9 @@ def test_from_raw_text_to_a_base(
     (tmp_path / "test.txt").write_text(
         "".join(f"{row['zh']}\n" for row in held_out), encoding="utf-8"
     )
-    write_dictionary(tmp_path / "dictionary.txt")
+    dictionary = write_dictionary(tmp_path / "dictionary.txt")
+    with dictionary.open("a", encoding="utf-8") as file:
+        file.write("銀 银 [x] /silver/\n")
     values = {
         "out": "$TOY/out",
         "stages": [
@@ -196,12 +198,14 @@ def test_from_raw_text_to_a_base(
             {"stage": "vocabulary", "name": "fresh", "corpus": "stage:corpus", "size": 80, "layers": 1,
              "hidden": 32, "heads": 4, "intermediate": 64, "positions": 64},
             {"stage": "vocabulary", "corpus": "stage:corpus", "base": str(tiny_base),
-             "characters": 40, "definitions": "$TOY/dictionary.txt"},
+             "characters": 40, "definitions": "$TOY/dictionary.txt", "twins": True},
             {"stage": "align", "pairs": [{"path": "stage:corpus", "source": "toy"}],
-             "teacher": str(tiny_base), "learning_rate": 3e-3, "epochs": 2, **TRAINING},
+             "teacher": str(tiny_base), "learning_rate": 3e-3, "epochs": 2, "source_rows": 0.25,
+             **TRAINING},
             {"stage": "distil", "model": "stage:fresh", "texts": "stage:corpus", "column": "en",
              "teacher": str(tiny_base), "learning_rate": 3e-3, "max_length": 32, **TRAINING},
-            {"stage": "export", "model": "stage:align", "licence": "CC0"},
+            {"stage": "export", "model": "stage:align", "licence": "CC0",
+             "twins": "stage:vocabulary/twins.json"},
         ],
     }  # fmt: skip
     result = run_recipe(write(tmp_path / "recipe.yaml", values))
@@ -209,9 +213,12 @@ def test_from_raw_text_to_a_base(
     assert corpus.data == [{"name": "toy", "rows": corpus.data[0]["rows"], "licence": "CC0"}]
     # The held-out sentences were not learned from.
     assert 300 < corpus.data[0]["rows"] + align.figures["count"] <= 400
-    assert align.figures["train_rows"] == distil.figures["train_rows"]
+    # Each source stands once beside its translation and once by itself.
+    assert align.figures["train_rows"] == 2 * distil.figures["train_rows"]
     assert fresh.figures["size"] <= 80
-    assert extended.figures["defined"] == 28
+    # One more than the corpus has: 銀.
+    assert extended.figures["defined"] == 29
+    assert extended.figures["twins"] == export.figures["twins"] == 1
     assert align.figures["matched"] > 0.9
     assert export.figures["vocabulary"] == extended.figures["size"]
     card = (result.model / "MODEL_CARD.md").read_text(encoding="utf-8")

@@ -83,6 +83,15 @@ def test_the_same_rows_validate_however_the_files_are_ordered(tmp_path: Path) ->
     assert there.train == back.train[::-1]
 
 
+def test_a_part_of_the_rows_is_always_the_same_one() -> None:
+    texts = [str(number) for number in range(2000)]
+    half, more = Source("x", weight=0.5), Source("x", weight=2.5)
+    taken = [text for text in texts if half.times(text)]
+    assert 900 < len(taken) < 1100
+    assert {more.times(text) for text in taken} == {3}
+    assert {more.times(text) for text in texts if text not in taken} == {2}
+
+
 def test_a_weight_says_how_often_a_row_is_seen() -> None:
     from ml_core.pretraining.stages.imitation import WeightedBuckets
 

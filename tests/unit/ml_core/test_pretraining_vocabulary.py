@@ -12,7 +12,7 @@ from ml_core.data.errors import DataError
 from ml_core.models.bases import BaseModelError, load_encoder
 from ml_core.models.language_model import load_masked_model
 from ml_core.pretraining.corpus import CorpusConfig, prepare_corpus
-from ml_core.pretraining.vocabulary import extend_vocabulary, train_vocabulary
+from ml_core.pretraining.vocabulary import extend_vocabulary, join_twins, train_vocabulary
 from ml_core.training import ConfigError
 
 TEXTS = [
@@ -148,6 +148,43 @@ def test_the_same_corpus_gives_the_same_bytes(
     )
     for path in first.iterdir():
         assert path.read_bytes() == (second / path.name).read_bytes(), path.name
+
+
+def test_traditional_forms_come_with_their_characters_and_read_as_they_do(
+    base: Path, tmp_path: Path
+) -> None:
+    texts = ["银行开门，办钱后的事。干杯，乾隆。著名。"] * 3 + ["著名。"]
+    with gzip.open(tmp_path / "train-00000.jsonl.gz", "wt", encoding="utf-8") as file:
+        file.writelines(json.dumps({"text": each}, ensure_ascii=False) + "\n" for each in texts)
+    table = tmp_path / "cedict.txt"
+    table.write_text(
+        "錢 钱 [qian2] /coin/\n開門 开门 [kai1 men2] /to open/\n後 后 [hou4] /back/\n后 后 [hou4] /queen/\n"
+        "乾 干 [gan1] /dry/\n乾隆 乾隆 [Qian2 long2] /Qianlong Emperor/\n乾杯 干杯 [gan1 bei1] /cheers/\n"
+        "著 着 [zhe5] /aspect particle/\n著名 著名 [zhu4 ming2] /famous/\n",
+        "utf-8",
+    )
+    out = extend_vocabulary(
+        base, tmp_path, tmp_path / "out", characters=30, definitions=table, twins=True
+    )
+    pairs = json.loads((out / "twins.json").read_text("utf-8"))
+    # 乾 and 著 are written in Simplified text too, with meanings of their own.
+    assert pairs == {"錢": "钱", "開": "开", "門": "门", "後": "后"}
+    encoder, tokenizer = load_encoder(out)
+    ids = tokenizer.get_vocab()
+    rows = encoder.get_input_embeddings().weight
+    with torch.no_grad():
+        rows[[ids[each] for each in "钱开门后"]] += 1
+    assert join_twins(encoder, tokenizer, out / "twins.json") == 4
+    before, after = (
+        encoder(**tokenizer(text, return_tensors="pt")).last_hidden_state
+        for text in ("开门后钱", "開門後錢")
+    )
+    assert torch.equal(before, after)
+    (tmp_path / "other.json").write_text('{"龍": "龙"}', "utf-8")
+    with pytest.raises(BaseModelError, match="the vocabulary has no '龍'"):
+        join_twins(encoder, tokenizer, tmp_path / "other.json")
+    with pytest.raises(ConfigError, match="twins: needs definitions"):
+        extend_vocabulary(base, tmp_path, tmp_path / "none", twins=True)
 
 
 def test_the_packaged_base_reads_chinese_afterwards(corpus: Path, tmp_path: Path) -> None:

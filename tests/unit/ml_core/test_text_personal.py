@@ -46,6 +46,16 @@ def _card(body: str) -> str:
         ("老身份证 110105491231002", "老身份证 <ID_CARD>"),
         ("Visa 4111 1111 1111 1111 exp 12/29", "Visa <BANK_CARD> exp 12/29"),
         ("Amex 3782-822463-10005", "Amex <BANK_CARD>"),
+        ("Pay to GB29 NWBK 6016 1331 9268 19 today", "Pay to <IBAN> today"),
+        ("IBAN DE89370400440532013000.", "IBAN <IBAN>."),
+        ("账号FR1420041010050500013M02606，谢谢", "账号<IBAN>，谢谢"),
+        ("我住在北京市朝阳区建国路88号院5号楼1203室，快递没到", "我住在<ADDRESS>，快递没到"),
+        ("寄到上海市徐汇区漕溪北路１８号", "寄到<ADDRESS>"),
+        ("地址：广东省深圳市南山区科技园南区高新南一道9号", "地址：<ADDRESS>"),
+        ("请送至阳光花园3栋2单元501室", "请送至<ADDRESS>"),
+        ("台北市信義區信義路五段7號", "<ADDRESS>"),
+        ("臺北市中山區中山北路12號3樓", "<ADDRESS>"),
+        ("老舍故居在灯市口西街丰富胡同十九号", "老舍故居在<ADDRESS>"),
     ],
 )
 def test_what_identifies_a_person_is_masked(text: str, masked: str) -> None:
@@ -66,6 +76,12 @@ def test_what_identifies_a_person_is_masked(text: str, masked: str) -> None:
         "@user mentioned $AAPL at 5 p.m.",
         "between 1990-2020 and 1-2-3",
         "ISBN 978-7-302-12345-6",
+        "我3号下单，5号发货，这里10号到",
+        "地铁2号线和线路3号都停了",
+        "GB29 NWBK 6016 1331 9268 18 has a wrong check digit",
+        "支付渠道1号",
+        "请问2号楼在哪里",
+        "我知道3号开门",
     ],
 )
 def test_ordinary_numbers_stay(text: str) -> None:
