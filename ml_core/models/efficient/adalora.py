@@ -16,9 +16,12 @@ from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from ml_core.models.efficient.layers import chosen_layers
+from ml_core.models.efficient.ranks import first_rank
 
 _NAME = "default"
 _ORTHOGONALITY = 0.5
+# What a layer's tensors are called, each with the axis of its rank.
+_RANK_AXIS = {".lora_A.": 0, ".lora_B.": 1, ".lora_E.": 0}
 
 
 def attach(encoder: Any, record: Mapping[str, Any], *, total_steps: int = 3) -> AdaLoraModel:
@@ -28,7 +31,7 @@ def attach(encoder: Any, record: Mapping[str, Any], *, total_steps: int = 3) -> 
     targets = chosen_layers(encoder, tuple(given) if given else None)
     rank = int(record["rank"])
     config = AdaLoraConfig(
-        init_r=rank + (rank + 1) // 2,
+        init_r=first_rank(rank),
         target_r=rank,
         lora_alpha=record["alpha"],
         lora_dropout=float(record["dropout"]),
@@ -41,6 +44,31 @@ def attach(encoder: Any, record: Mapping[str, Any], *, total_steps: int = 3) -> 
         fan_in_fan_out=isinstance(encoder.get_submodule(targets[0]), Conv1D),
     )
     return AdaLoraModel(encoder, config, _NAME)  # type: ignore[no-untyped-call]
+
+
+def without_dropped(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """``tensors`` without the rows of P, Q and Λ whose singular value is zero: they change nothing."""
+    kept = dict(tensors)
+    for name, values in tensors.items():
+        if ".lora_E." in name:
+            left = values.reshape(-1).nonzero().reshape(-1)
+            for part, axis in _RANK_AXIS.items():
+                own = name.replace(".lora_E.", part)
+                kept[own] = tensors[own].index_select(axis, left)
+    return kept
+
+
+def with_dropped(tensors: Mapping[str, Tensor], record: Mapping[str, Any]) -> dict[str, Tensor]:
+    """What `without_dropped` gave, filled up with zeros to the rank that ``record`` begins with."""
+    rank = first_rank(int(record["rank"]))
+    filled = dict(tensors)
+    for name, tensor in tensors.items():
+        axis = next((axis for part, axis in _RANK_AXIS.items() if part in name), None)
+        if axis is not None and tensor.shape[axis] < rank:
+            lacking = list(tensor.shape)
+            lacking[axis] = rank - tensor.shape[axis]
+            filled[name] = torch.cat([tensor, tensor.new_zeros(lacking)], dim=axis)
+    return filled
 
 
 class Allocator:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 METHODS = ("lora", "adalora", "prefix", "prompt", "adapter", "head")
@@ -62,6 +62,24 @@ def attachment_of(model: nn.Module) -> Attachment | None:
 def inner_model(model: Any) -> Any:
     """The transformers model that is, or is the ``encoder`` of, one of ours."""
     return model if isinstance(model, PreTrainedModel) else model.encoder
+
+
+def written(tensors: Mapping[str, Tensor], attachment: Attachment | None) -> dict[str, Tensor]:
+    """The tensors of a model as its file holds them: without what AdaLoRA has dropped."""
+    if attachment is None or attachment.method != "adalora":
+        return dict(tensors)
+    from ml_core.models.efficient.adalora import without_dropped
+
+    return without_dropped(tensors)
+
+
+def read(tensors: Mapping[str, Tensor], record: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The tensors of a file as the model that `attach` made of ``record`` has them."""
+    if record["method"] != "adalora":
+        return dict(tensors)
+    from ml_core.models.efficient.adalora import with_dropped
+
+    return with_dropped(tensors, record)
 
 
 def merge(model: nn.Module) -> bool:

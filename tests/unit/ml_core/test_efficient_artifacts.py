@@ -76,10 +76,7 @@ def test_the_logits_come_back(tiny_base: Path, tmp_path: Path, method: str) -> N
     model = TextClassifier(encoder, 3)
     record = record_of(method)
     attach(model, encoder, record)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.requires_grad:
-                parameter.normal_(std=0.2)
+    fill(model)
     digest = base_digest(tiny_base)
     note(model, Attachment(method, record, True, digest))
     model.eval()
@@ -115,11 +112,37 @@ def test_at_most_three_percent_of_the_packaged_base(method: str, tmp_path: Path)
     model = TextClassifier(encoder, 77)
     record = record_of(method)
     attach(model, encoder, record)
+    fill(model)
     note(model, Attachment(method, record, True, "0"))
     save_weights(model, tmp_path / "model.safetensors")
     whole = Path(resolve_base("packaged")) / "model.safetensors"
     share = (tmp_path / "model.safetensors").stat().st_size / whole.stat().st_size
     assert share <= 0.03
+
+
+def fill(model: torch.nn.Module) -> None:
+    """Random trained weights; of AdaLoRA's directions a third is dropped, as at the end of a training."""
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.requires_grad:
+                parameter.normal_(std=0.2)
+            if "lora_E" in name:
+                parameter[::3] = 0
+
+
+def test_what_adalora_dropped_is_not_written(tiny_base: Path, tmp_path: Path) -> None:
+    encoder, _ = load_encoder(tiny_base)
+    model = TextClassifier(encoder, 3)
+    record = record_of("adalora")
+    attach(model, encoder, record)
+    fill(model)
+    note(model, Attachment("adalora", record, True, "0"))
+    save_weights(model, tmp_path / "model.safetensors")
+    for name, tensor in load_file(tmp_path / "model.safetensors").items():
+        if "lora_E" in name:
+            values = model.get_parameter(name)
+            assert torch.equal(tensor, values[values[:, 0] != 0])
+            assert len(tensor) == len(values) - len(values[::3])
 
 
 def record_of(method: str) -> dict[str, Any]:
