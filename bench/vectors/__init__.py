@@ -10,10 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import subprocess
-import sys
 import tarfile
 import tempfile
 from collections.abc import Iterator
@@ -25,9 +22,9 @@ from typing import Any
 import numpy as np
 
 from bench.harness import Column, Progress, Row, Section
+from bench.installation import servers
 from bench.training.data import data_directory
-from rootstock.config.embedded import start_services, var_directory
-from rootstock.launch.bootstrap import ROOT
+from rootstock.config.embedded import var_directory
 
 QUERIES = 500
 # Texts that are written meanwhile, as a share of those that are there.
@@ -53,24 +50,9 @@ def measure(configuration: dict[str, Any], progress: Progress) -> list[Row]:
         Path(folder, "texts.json").write_text(json.dumps(texts), encoding="utf-8")
         np.save(Path(folder, "first.npy"), vectors)
         np.save(Path(folder, "second.npy"), second_model(vectors))
-        services = start_services(Path(folder) / "var")
-        variables = {
-            **os.environ,
-            **services.variables,
-            "DJANGO_SETTINGS_MODULE": "rootstock.config.settings.embedded",
-            "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'platform'}",
-            "ROOTSTOCK_LOG_LEVEL": "ERROR",
-        }
-        try:
-            _run(
-                [sys.executable, "manage.py", "migrate", "--database", "owner", "--verbosity=0"],
-                variables,
-            )
+        with servers(Path(folder) / "var", progress, ROOTSTOCK_LOG_LEVEL="ERROR") as running:
             progress("database ready")
-            load = [sys.executable, "-m", "bench.vectors.load", folder, json.dumps(configuration)]
-            lines = _run(load, variables)
-        finally:
-            services.stop()
+            lines = running.run("-m", "bench.vectors.load", folder, json.dumps(configuration))
     return [{**configuration, **row} for row in json.loads(lines.splitlines()[-1])]
 
 
@@ -121,15 +103,6 @@ def _sentences() -> Iterator[str]:
                 text = line.decode().strip()
                 if not text.startswith("<"):
                     yield from (s for s in _SENTENCE.split(text) if 40 <= len(s) <= 200)
-
-
-def _run(command: list[str], variables: dict[str, str]) -> str:
-    done = subprocess.run(
-        command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command[1:3])}: {(done.stdout + done.stderr)[-3000:]}")
-    return done.stdout
 
 
 SECTION = Section(

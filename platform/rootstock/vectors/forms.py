@@ -70,3 +70,12 @@ class SearchForm(forms.Form):
     """A search that somebody tries."""
 
     q = forms.CharField(label=_("Search"), max_length=LONGEST_QUERY)
+    mode = forms.ChoiceField(
+        label=_("Compare"),
+        choices=[
+            ("hybrid", _("words and meaning")),
+            ("words", _("words")),
+            ("meaning", _("meaning")),
+        ],
+        required=False,
+    )

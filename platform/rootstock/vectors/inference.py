@@ -1,4 +1,4 @@
-"""Which model reads a collection, and asking it for vectors."""
+"""Which model reads a collection, asking it for vectors, and what `ml_core` knows of words: the only door to it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,31 @@ import numpy.typing as npt
 from django.utils.translation import gettext as _
 
 from ml_core.models import BaseModelError, default_base, resolve_base
+from ml_core.retrieval import WEIGHT, Bm25, fuse, is_function_word, terms
+from ml_core.text import detect_language
 from rootstock.common.problems import Problem
 from rootstock.modelhub import inference as hub
 from rootstock.modelhub.bases import INSTALLED, base_placed
 from rootstock.modelhub.inference import InferenceUnavailable, ModelUnusable
-from rootstock.modelhub.models import Deployment, Task
+from rootstock.modelhub.models import Deployment, ModelVersion, Task
 
-__all__ = ["AUTO", "InferenceUnavailable", "ModelUnusable", "Source", "embed", "source_of"]
+__all__ = [
+    "AUTO",
+    "WEIGHT",
+    "Bm25",
+    "InferenceUnavailable",
+    "ModelUnusable",
+    "Source",
+    "detect_language",
+    "embed",
+    "fuse",
+    "is_function_word",
+    "languages_read",
+    "rerank",
+    "reranker_path",
+    "source_of",
+    "terms",
+]
 
 AUTO = "auto"
 _BASE = "base:"
@@ -79,6 +97,34 @@ def embed(path: str, texts: Sequence[str], *, batch: bool) -> tuple[str, npt.NDA
         raise ModelUnusable(f"{path}: some vectors are not finite")
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     return digest, vectors / np.maximum(norms, np.finfo(np.float32).tiny)
+
+
+def languages_read(path: str) -> frozenset[str] | None:
+    """ISO 639-1 codes of the languages that a model reads; None where nobody has said: then it is tried. Reads the
+    version inside the caller's scope."""
+    if path == f"{_BASE}packaged":  # all-MiniLM-L6-v2
+        return frozenset({"en"})
+    if path.startswith(_BASE):
+        return None
+    version = ModelVersion.objects.filter(artifact_path=path).only("languages").first()
+    return frozenset(version.languages) if version is not None and version.languages else None
+
+
+def reranker_path(name: str) -> str | None:
+    """The artefact of the reranker that is deployed under a name; None where there is none. Inside a scope."""
+    deployment = Deployment.objects.select_related("version").filter(name=name).first()
+    if deployment is None or deployment.version is None or deployment.task != Task.RERANKING:
+        return None
+    return deployment.version.artifact_path
+
+
+def rerank(path: str, query: str, texts: Sequence[str]) -> list[float]:
+    """How well each text answers the query, from 0 to 1, by the reranker of that artefact.
+
+    Raises:
+        InferenceUnavailable: no answer at the moment. ModelUnusable: it cannot be loaded, or is no reranker.
+    """
+    return [float(score) for score in hub.score_pairs(path, [(query, text) for text in texts])]
 
 
 def _placed(path: str) -> str:

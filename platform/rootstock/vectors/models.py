@@ -5,11 +5,13 @@ from __future__ import annotations
 import uuid
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from rootstock.jobs.models import Job
-from rootstock.tenancy.models import TenantModel
+from rootstock.tenancy.models import Organisation, TenantModel
+from rootstock.tenancy.scope import current_organisation_id
 
 
 class EmbeddingSetting(TenantModel):
@@ -67,6 +69,72 @@ class Item(TenantModel):
 
     def __str__(self) -> str:
         return self.key
+
+
+class ItemWords(models.Model):
+    """The words of an item's text, for BM25; see `words`. Of each term there is a number that only its collection
+    knows, no text."""
+
+    # The database deletes it with its item (ON DELETE CASCADE in the migration).
+    item = models.OneToOneField(
+        Item, on_delete=models.DO_NOTHING, primary_key=True, db_constraint=False, related_name="+"
+    )
+    organisation = models.ForeignKey(
+        Organisation,
+        on_delete=models.CASCADE,
+        default=current_organisation_id,
+        editable=False,
+        related_name="+",
+    )
+    collection = models.ForeignKey(Collection, on_delete=models.CASCADE, related_name="+")
+    terms = ArrayField(models.IntegerField())
+    # How often each of the terms occurs, a byte each.
+    counts = models.BinaryField()
+    length = models.PositiveIntegerField()
+
+    class Meta:
+        indexes = [
+            # Without a list of pending entries, which every search would have to read through.
+            GinIndex(fields=["terms"], name="item_words_terms", fastupdate=False),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.item_id)
+
+
+class TermCount(models.Model):
+    """By how much a change of items changed how many have a term; the sum of a term's rows is how many do now.
+
+    Writers only add rows, so they never wait for each other over common words; `words.counts_merge` adds up. Term 0
+    stands for the items themselves and the sum of their lengths.
+    """
+
+    organisation = models.ForeignKey(
+        Organisation,
+        on_delete=models.CASCADE,
+        default=current_organisation_id,
+        editable=False,
+        related_name="+",
+        db_constraint=False,
+        db_index=False,
+    )
+    # Tens of thousands of rows at a time: their collection is known to be there.
+    collection = models.ForeignKey(
+        Collection,
+        on_delete=models.CASCADE,
+        related_name="+",
+        db_constraint=False,
+        db_index=False,
+    )
+    term = models.IntegerField()
+    items = models.BigIntegerField()
+    length = models.BigIntegerField(default=0)
+
+    class Meta:
+        indexes = [models.Index(fields=["collection", "term"], name="term_count_of")]
+
+    def __str__(self) -> str:
+        return f"{self.term} {self.items:+d}"
 
 
 class Space(TenantModel):

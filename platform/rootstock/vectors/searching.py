@@ -57,13 +57,13 @@ def search(
         Problem: 409, it has no model yet, or its model has changed. 422, the query cannot be asked. 503, the model
             does not answer at the moment.
     """
-    query = _checked(query, k, filters or {})
+    query = checked(query, k, filters or {})
     while True:
         with organisation_scope(organisation_id):
             space = active_space(collection_get(collection_id).pk)
         if space is None:
             raise Problem(409, "no-space", _("The collection is being prepared. Try again soon."))
-        vector = _vector(space, query)
+        vector = query_vector(space, query)
         try:
             with organisation_scope(organisation_id):
                 hits = nearest(space, vector, k=k, filters=filters, exact=exact)
@@ -74,7 +74,12 @@ def search(
         return Answer(space.pk, space.label, space.digest, hits)
 
 
-def _vector(space: Space, query: str) -> Any:
+def query_vector(space: Space, query: str) -> Any:
+    """The vector of a query, (dimensions,), by the model that made the space.
+
+    Raises:
+        Problem: 409, the model has changed or cannot be used. 503, it does not answer at the moment.
+    """
     try:
         digest, vectors = embed(space.source, [query], batch=False)
     except InferenceUnavailable as error:
@@ -95,7 +100,12 @@ def _vector(space: Space, query: str) -> Any:
     return vectors[0]
 
 
-def _checked(query: str, k: int, filters: Mapping[str, Any]) -> str:
+def checked(query: str, k: int, filters: Mapping[str, Any]) -> str:
+    """The query as it is asked.
+
+    Raises:
+        Problem: 422, it, `k` or a filter cannot be.
+    """
     query = query.replace("\x00", "").strip()
     if not 0 < len(query) <= LONGEST_QUERY or not storable(query):
         raise _invalid("query", _("A query has 1 to 10,000 characters."))

@@ -23,8 +23,8 @@ import numpy as np
 import numpy.typing as npt
 from django.db import connection
 from psycopg import sql
-from psycopg.types.json import Jsonb
 
+from rootstock.vectors.conditions import conditions
 from rootstock.vectors.models import Space
 
 Matrix = npt.NDArray[np.float32]
@@ -203,12 +203,26 @@ def nearest(
     Raises:
         ProgrammingError: the space has been dropped meanwhile.
     """
-    condition, values = _conditions(filters or {})
+    condition, values = conditions(filters or {})
     values |= {"query": _literal(vector), "k": k, "collection": space.collection_id}
     hits = [] if exact else _search(space, condition, values, index=True)
     if len(hits) < k:
         hits = _search(space, condition, values, index=False)
     return hits
+
+
+def cosines(space: Space, vector: Matrix, item_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, float]:
+    """The cosine of these items' vectors and `vector`, (dimensions,); items without a vector are left out.
+
+    Raises:
+        ProgrammingError: the space has been dropped meanwhile.
+    """
+    query = sql.SQL(
+        "SELECT item_id, -(embedding <#> %s::vector) FROM {table} WHERE item_id = ANY(%s)"
+    ).format(table=_table(space))
+    with connection.cursor() as cursor:
+        cursor.execute(query, [_literal(vector), list(item_ids)])
+        return {item_id: float(cosine) for item_id, cosine in cursor.fetchall()}
 
 
 def _search(
@@ -235,18 +249,6 @@ def _search(
         Hit(item_id, key, text, reference, json.loads(attributes), float(score))
         for item_id, key, text, reference, attributes, score in rows
     ]
-
-
-def _conditions(filters: Mapping[str, Any]) -> tuple[sql.Composable, dict[str, Any]]:
-    """SQL and values of "each attribute has the value, or one of the values"."""
-    parts: list[sql.Composable] = [sql.SQL("true")]
-    values: dict[str, Any] = {}
-    for number, (name, wanted) in enumerate(filters.items()):
-        allowed = wanted if isinstance(wanted, list | tuple) else [wanted]
-        mark = f"filter{number}"
-        values[mark] = [Jsonb({name: value}) for value in allowed]
-        parts.append(sql.SQL("item.attributes @> ANY({}::jsonb[])").format(sql.Placeholder(mark)))
-    return sql.SQL(" AND ").join(parts), values
 
 
 def _table(space: Space) -> sql.Identifier:

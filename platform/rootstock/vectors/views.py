@@ -24,9 +24,9 @@ from rootstock.tenancy.permissions import Permission
 from rootstock.tenancy.requests import PageRequest
 from rootstock.vectors import selectors, services
 from rootstock.vectors.forms import CollectionForm, EmbeddingModelForm, ModelForm, SearchForm
+from rootstock.vectors.hybrid import HybridAnswer, search
 from rootstock.vectors.inference import AUTO, DEPLOYMENT
 from rootstock.vectors.models import Collection
-from rootstock.vectors.searching import Answer, search
 
 HITS = 10
 
@@ -168,9 +168,15 @@ def collection_delete(request: PageRequest, collection_id: uuid.UUID) -> HttpRes
     return redirect("vectors:collections")
 
 
-def _tried(request: PageRequest, found: Collection, form: SearchForm) -> Answer | None:
+def _tried(request: PageRequest, found: Collection, form: SearchForm) -> HybridAnswer | None:
     try:
-        return search(request.organisation.pk, found.pk, form.cleaned_data["q"], k=HITS)
+        return search(
+            request.organisation.pk,
+            found.pk,
+            form.cleaned_data["q"],
+            k=HITS,
+            mode=form.cleaned_data["mode"] or "hybrid",
+        )
     except Problem as problem:
         form.add_error("q", str(problem.detail))
         return None

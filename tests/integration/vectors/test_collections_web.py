@@ -146,6 +146,30 @@ def test_a_person_makes_a_collection_and_tries_a_search(live_db, organisation, b
     assert "Read by packaged" in found
 
 
+def test_a_search_is_explained(live_db, organisation, browser, api):
+    collection = make_collection(organisation, ["bank rate", "rain", "转账手续费"])
+    path = f"collections/{collection.pk}/search/"
+    found = api("POST", path, {"query": "bank rate", "mode": "hybrid", "k": 1, "weight": 0.5})
+    (hit,) = found["hits"]
+    assert (hit["words"], hit["rank_words"], hit["rank_vector"]) == (["bank", "rate"], 1, 1)
+    assert 0 < hit["cosine"] <= 1
+    assert (found["model"], found["weight"], found["words_only"]) == (FIRST, 0.5, "")
+    words = api("POST", path, {"query": "轉帳", "mode": "words"})
+    assert [hit["key"] for hit in words["hits"]] == ["2"]
+    assert (words["space_id"], words["words_only"]) == (None, "asked")
+    assert api("POST", path, {"query": "x", "mode": "hybrid", "weight": 3}, 422)
+    assert api("POST", path, {"query": "x", "mode": "smell"}, 422)
+    page = f"/models/collections/{collection.pk}/"
+    shown = browser.get(page, {"q": "轉帳 手續費"}).content.decode()
+    assert "转账手续费" in shown
+    assert "手续费 · " in shown
+    assert "does not read the language" in shown
+    assert (
+        "Nothing in the collection"
+        in browser.get(page, {"q": "zebra", "mode": "words"}).content.decode()
+    )
+
+
 def test_a_person_changes_the_organisation_s_model(live_db, organisation, browser):
     collection = make_collection(organisation, ["bank", "rain"], model="")
     response = browser.post("/models/collections/embedding-model/", {"model": SECOND})

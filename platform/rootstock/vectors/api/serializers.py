@@ -171,7 +171,30 @@ class CollectionSearchInput(serializers.Serializer[Any]):
         help_text="Attributes that an item must have, by name; a list means one of its values.",
     )
     exact = serializers.BooleanField(
-        required=False, default=False, help_text="Compare every vector instead of using the index."
+        required=False,
+        default=False,
+        help_text="Compare every vector instead of using the index; only of mode “meaning”.",
+    )
+    mode = serializers.ChoiceField(
+        choices=["meaning", "words", "hybrid"],
+        required=False,
+        default="meaning",
+        help_text="By the model's vectors, by words (BM25), or by both.",
+    )
+    weight = serializers.FloatField(
+        required=False,
+        allow_null=True,
+        default=None,
+        min_value=0,
+        max_value=1,
+        help_text="Of mode “hybrid”: the share of meaning; null: the default.",
+    )
+    reranker = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        default="",
+        max_length=200,
+        help_text="Of modes “hybrid” and “words”: a deployed reranker, which orders the ten best anew.",
     )
 
 
@@ -183,15 +206,42 @@ class CollectionHitOutput(serializers.Serializer[Any]):
     text = serializers.CharField()
     reference = serializers.CharField()
     attributes = serializers.DictField()
-    score = serializers.FloatField(help_text="Cosine of its vector and the query's, -1 to 1.")
+    score = serializers.FloatField(
+        help_text="What it is ranked by: with mode “meaning” its cosine with the query, -1 to 1; else 0 to 1."
+    )
+    cosine = serializers.FloatField(
+        required=False, allow_null=True, help_text="Null: meaning was not compared."
+    )
+    bm25 = serializers.FloatField(required=False)
+    words = serializers.ListField(
+        child=serializers.CharField(), required=False, help_text="The query's terms that it has."
+    )
+    rank_vector = serializers.IntegerField(
+        required=False, allow_null=True, help_text="Its place by meaning alone."
+    )
+    rank_words = serializers.IntegerField(
+        required=False, allow_null=True, help_text="Its place by words alone."
+    )
+    rerank = serializers.FloatField(
+        required=False, allow_null=True, help_text="What the reranker says, 0 to 1."
+    )
 
 
 class CollectionSearchOutput(serializers.Serializer[Any]):
-    """What was found, and the one model that read the query and every text."""
+    """What was found, and the one model that read the query and every text. Why each text was found is told with modes
+    “hybrid” and “words”."""
 
-    space_id = serializers.UUIDField()
-    model = serializers.CharField()
-    digest = serializers.CharField()
+    space_id = serializers.UUIDField(allow_null=True)
+    model = serializers.CharField(allow_blank=True)
+    digest = serializers.CharField(allow_blank=True)
+    words_only = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        help_text="Why only words were compared: “asked”, “no-space”, “language” or “unavailable”.",
+    )
+    weight = serializers.FloatField(required=False, help_text="The share of meaning.")
+    reranked = serializers.BooleanField(required=False)
+    seconds = serializers.DictField(child=serializers.FloatField(), required=False)
     hits = CollectionHitOutput(many=True)
 
 

@@ -21,7 +21,7 @@ from rootstock.common.api import (
 from rootstock.outbox.idempotency import IDEMPOTENCY_KEY, idempotent
 from rootstock.tenancy.permissions import Permission
 from rootstock.tenancy.requests import OrganisationRequest
-from rootstock.vectors import services
+from rootstock.vectors import hybrid, services
 from rootstock.vectors.api.serializers import (
     CollectionDetailOutput,
     CollectionInput,
@@ -38,7 +38,7 @@ from rootstock.vectors.api.serializers import (
     EmbeddingModelInput,
     EmbeddingModelOutput,
 )
-from rootstock.vectors.searching import search
+from rootstock.vectors.searching import Answer, search
 from rootstock.vectors.selectors import (
     collection_get,
     collection_list,
@@ -170,7 +170,7 @@ class ItemsDelete(ApiView):
 
 
 class Search(ApiView):
-    """What is nearest in meaning."""
+    """What answers a query."""
 
     permission = Permission.MODELS_READ
 
@@ -180,9 +180,16 @@ class Search(ApiView):
         responses=CollectionSearchOutput,
     )
     def post(self, request: OrganisationRequest, collection_id: uuid.UUID) -> Response:
-        """Find the texts that are nearest to the query. All of an answer comes from one model."""
+        """Find the texts that answer the query best, by meaning, by words, or by both. All vectors of an answer come
+        from one model."""
         data = valid(CollectionSearchInput(data=request.data))
-        answer = search(request.organisation.pk, collection_id, **data)
+        asked = {name: data[name] for name in ("query", "k", "filters")}
+        answer: Answer | hybrid.HybridAnswer
+        if data["mode"] == "meaning":
+            answer = search(request.organisation.pk, collection_id, exact=data["exact"], **asked)
+        else:
+            more = {name: data[name] for name in ("mode", "weight", "reranker")}
+            answer = hybrid.search(request.organisation.pk, collection_id, **asked, **more)
         return Response(CollectionSearchOutput(asdict(answer)).data)
 
 

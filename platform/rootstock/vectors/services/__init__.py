@@ -7,7 +7,13 @@ from rootstock.vectors.services.collections import (
     collection_delete,
     embedding_model_set,
 )
-from rootstock.vectors.services.items import ItemInput, Upserted, items_delete, items_upsert
+from rootstock.vectors.services.items import (
+    ItemInput,
+    Upserted,
+    items_delete,
+    items_set_attributes,
+    items_upsert,
+)
 from rootstock.vectors.services.spaces import collection_change_model, collections_follow
 
 __all__ = [
@@ -19,5 +25,6 @@ __all__ = [
     "collections_follow",
     "embedding_model_set",
     "items_delete",
+    "items_set_attributes",
     "items_upsert",
 ]

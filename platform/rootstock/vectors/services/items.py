@@ -20,6 +20,7 @@ from rootstock.tenancy.scope import current_organisation_id
 from rootstock.vectors.models import Collection, Item, Space
 from rootstock.vectors.tables import vectors_delete
 from rootstock.vectors.values import simple, storable
+from rootstock.vectors.words import words_forget, words_write
 
 EMBED_TOPIC = "vectors.embed"
 MOST_ITEMS = 1000
@@ -74,9 +75,9 @@ _UPSERT = """
             reference = excluded.reference, attributes = excluded.attributes, content_hash = excluded.content_hash
         WHERE (item.text, item.reference, item.attributes) IS DISTINCT FROM
             (excluded.text, excluded.reference, excluded.attributes)
-        RETURNING item.id, item.key, item.content_hash, xmax = 0 AS created
+        RETURNING item.id, item.key, item.text, item.content_hash, xmax = 0 AS created
     )
-    SELECT written.id, created, former.content_hash IS DISTINCT FROM written.content_hash
+    SELECT written.id, written.text, created, former.content_hash IS DISTINCT FROM written.content_hash
     FROM written LEFT JOIN former USING (key)
 """
 
@@ -84,8 +85,8 @@ _UPSERT = """
 def items_upsert(*, collection: Collection, items: Sequence[ItemInput]) -> Upserted:
     """Add items, and change those whose key is there already. Doing it twice is doing it once.
 
-    New texts are found by searches as soon as a worker has asked the model for their vectors; until then a changed
-    item is found by its former text.
+    Texts are found by their words at once, and by their meaning as soon as a worker has asked the model for their
+    vectors; until then a changed item is found by what its former text meant.
 
     Raises:
         Problem: 422, with the place of each item that cannot be taken.
@@ -108,8 +109,10 @@ def items_upsert(*, collection: Collection, items: Sequence[ItemInput]) -> Upser
         cursor.execute(_LOCK, values)
         cursor.execute(_UPSERT, values)
         written = cursor.fetchall()
-    embed_request(collection.pk, [item_id for item_id, _created, other in written if other])
-    created = sum(new for _item_id, new, _other in written)
+    changed = [(item_id, text) for item_id, text, _created, other in written if other]
+    words_write(collection.pk, changed)
+    embed_request(collection.pk, [item_id for item_id, _text in changed])
+    created = sum(new for _item_id, _text, new, _other in written)
     return Upserted(created, len(written) - created, len(rows) - len(written))
 
 
@@ -117,11 +120,54 @@ def items_delete(*, collection: Collection, keys: Sequence[str]) -> int:
     """Remove the items of these keys with their vectors; returns how many there were."""
     items = Item.objects.select_for_update().filter(collection=collection, key__in=list(keys))
     found: list[uuid.UUID] = list(items.order_by("id").values_list("id", flat=True))
-    # The items first: a worker that is writing their vectors holds them, and is done when this goes on.
+    words_forget(collection.pk, found)
+    # The items before vectors: a worker that is writing their vectors holds them, and is done when this goes on.
     Item.objects.filter(pk__in=found).delete()
     for space in Space.objects.filter(collection=collection).order_by("id"):
         vectors_delete(space, found)
     return len(found)
+
+
+_SET_ATTRIBUTES = """
+    UPDATE vectors_item SET updated_at = now(), attributes = attributes - %(remove)s::text[] || %(values)s
+    WHERE collection_id = %(collection)s AND key = ANY(%(keys)s)
+        AND attributes IS DISTINCT FROM attributes - %(remove)s::text[] || %(values)s
+"""
+_STEP = 10_000
+
+
+def items_set_attributes(
+    *,
+    collection: Collection,
+    keys: Sequence[str],
+    values: Mapping[str, Any],
+    remove: Sequence[str] = (),
+) -> int:
+    """Set attributes of many items, and take others away, without reading a text; returns how many have changed.
+
+    All in the caller's transaction, so that searches see all of it or nothing. `keys` may be any number; those of
+    which there is no item are passed over.
+
+    Raises:
+        Problem: 422, a value is no text, number, yes or no.
+    """
+    if not all(simple(value) and storable(name) for name, value in values.items()):
+        raise Problem(
+            422, "invalid", _("Attributes are at most 30 texts, numbers or yes and no by name.")
+        )
+    changed = 0
+    with connection.cursor() as cursor:
+        for start in range(0, len(keys), _STEP):
+            given: dict[str, Any] = {
+                "collection": collection.pk,
+                "keys": list(keys[start : start + _STEP]),
+                "values": Jsonb(dict(values)),
+                "remove": list(remove),
+            }
+            cursor.execute(_LOCK, given)
+            cursor.execute(_SET_ATTRIBUTES, given)
+            changed += cursor.rowcount
+    return changed
 
 
 def embed_request(collection_id: uuid.UUID | str, item_ids: Sequence[uuid.UUID]) -> None:
