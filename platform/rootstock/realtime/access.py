@@ -11,6 +11,7 @@ from django.conf import settings
 from django.contrib.auth import get_user
 from django.http import HttpRequest
 
+from rootstock.common.ids import uuid_of
 from rootstock.tenancy.models import Membership
 from rootstock.tenancy.permissions import ROLE_PERMISSIONS, Permission
 from rootstock.tenancy.scope import organisation_scope
@@ -43,7 +44,7 @@ def access_of(session_key: str | None, organisation_id: uuid.UUID | None = None)
     user = get_user(request)
     if not user.is_authenticated or not user.is_active:
         return None
-    chosen = organisation_id or _uuid(request.session.get(SESSION_ORGANISATION))
+    chosen = organisation_id or uuid_of(request.session.get(SESSION_ORGANISATION))
     if chosen is None:
         return None
     with organisation_scope(chosen):
@@ -51,10 +52,3 @@ def access_of(session_key: str | None, organisation_id: uuid.UUID | None = None)
     if membership is None:
         return None
     return Access(user.pk, chosen, ROLE_PERMISSIONS[membership.role])
-
-
-def _uuid(value: object) -> uuid.UUID | None:
-    try:
-        return uuid.UUID(str(value))
-    except ValueError:
-        return None

@@ -52,9 +52,8 @@ class _Sender:
             for group, (stream, head) in groups.items():
                 pointer = {"type": "stream.advanced", "stream": stream, "head": head}
                 try:
-                    await asyncio.wait_for(
-                        get_channel_layer().group_send(group, pointer), SEND_SECONDS
-                    )
+                    async with asyncio.timeout(SEND_SECONDS):
+                        await get_channel_layer().group_send(group, pointer)
                 except (RedisError, OSError, ChannelFull, TimeoutError) as error:
                     logger.warning("no pointer sent to %s: %r", group, error)
 

@@ -62,3 +62,12 @@ def event_frame(stream: str, row: dict[str, Any]) -> dict[str, Any]:
 def stream_head(stream: str) -> int:
     """The number of a stream's last event; read it in the transaction that reads what a page shows."""
     return heads([stream])[stream]
+
+
+def stream_head_held(stream: str) -> int:
+    """The same, and nobody appends until the transaction ends: what is read after it is what these events have told.
+
+    For snapshots that a reader goes on from by applying events, where one that is applied twice would do harm.
+    """
+    held = Stream.objects.select_for_update().filter(name=stream)
+    return held.values_list("sequence", flat=True).first() or 0

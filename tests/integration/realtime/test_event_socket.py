@@ -15,7 +15,7 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.db import connections
 
 from rootstock.config.asgi import application
-from rootstock.realtime import consumers, notify, streams
+from rootstock.realtime import consumers, notify, polling, streams
 from rootstock.realtime.services import event_append_many
 from rootstock.tenancy.models import Membership, Role
 from rootstock.tenancy.permissions import Permission
@@ -29,7 +29,7 @@ def stream(monkeypatch: pytest.MonkeyPatch) -> None:
     streams.register("t.stream", permission=Permission.FINANCE_READ)
     streams.register("t.other", permission=Permission.FINANCE_READ)
     streams.register("t.secret", permission=Permission.AUDIT_READ)
-    monkeypatch.setattr(consumers, "POLL_SECONDS", 0.2)
+    monkeypatch.setattr(polling, "POLL_SECONDS", 0.2)
 
 
 def session_of(user: Any, organisation: Any) -> str:

@@ -63,8 +63,10 @@ class EventList(ApiView):
     def get(self, request: Request) -> Response:
         """List what follows an event, in order."""
         stream = request.query_params.get("stream", "")
-        if stream not in stream_names():
-            raise _invalid("stream", f"Streams are {', '.join(stream_names())}.")
+        try:
+            permission_of(stream)
+        except UnknownStream:
+            raise _invalid("stream", f"Streams are {', '.join(stream_names())}.") from None
         limit = _number(request, "limit", PAGE)
         if not 1 <= limit <= PAGE:
             raise _invalid("limit", f"limit is from 1 to {PAGE}.")
