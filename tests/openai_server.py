@@ -1,7 +1,8 @@
 """A server that speaks OpenAI's protocol, on a port of this machine, for tests of its callers.
 
 It echoes: a chat answers with the last message reversed in pieces, an embedding is made from the text's length.
-`failures` are statuses it answers with before it works; `seen` are the bodies and keys it was sent.
+`failures` are statuses it answers with before it works; `says` is what a chat answers instead; `seen` are the bodies
+and keys it was sent.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class OpenAiServer(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.failures: list[int] = []
+        self.says = ""
         self.seen: list[dict[str, Any]] = []
         self.base64 = False
         self.nonsense = False
@@ -87,7 +89,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send({"object": "list", "data": rows[::-1], "usage": {"prompt_tokens": 7}})
 
     def _chat(self, body: dict[str, Any]) -> None:
-        text = body["messages"][-1]["content"][::-1]
+        text = self.server.says or body["messages"][-1]["content"][::-1]
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Connection", "close")

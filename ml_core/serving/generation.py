@@ -200,7 +200,8 @@ class Generations:
         try:
             while True:
                 left = None if deadline is None else max(0.0, deadline - time.monotonic())
-                piece = await asyncio.wait_for(news.get(), left)
+                async with asyncio.timeout(left):
+                    piece = await news.get()
                 if isinstance(piece, InferenceError):
                     raise piece
                 yield piece

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ml_core.models.efficient.ranks import first_rank
 from ml_core.serving.backends.base import BackendError
 
 _MARK = ".lora_"
@@ -85,8 +86,8 @@ def _change(
         return LowRank(a, np.ascontiguousarray(b.T) * np.float32(scale))
     values = found["E"].reshape(-1)
     kept = np.flatnonzero(values)
-    # peft divides by r + 1e-5.
-    weights = values[kept] * np.float32(alpha / (rank + 1e-5))
+    # peft divides by the rank at the start + 1e-5; what was dropped since is not in the file.
+    weights = values[kept] * np.float32(alpha / (first_rank(int(record["rank"])) + 1e-5))
     return LowRank(a[kept], np.ascontiguousarray(b[:, kept].T) * weights[:, None])
 
 

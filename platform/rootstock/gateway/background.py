@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Coroutine, Iterator
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
@@ -51,6 +51,18 @@ class Stream(Generic[T]):
                     return
         finally:
             asyncio.run_coroutine_threadsafe(self._pieces.aclose(), _loop())
+
+    def __iter__(self) -> Iterator[T]:
+        """The pieces for a thread that waits for each."""
+        try:
+            yield from self._first
+            while True:
+                try:
+                    yield run(self._next())
+                except _Ended:
+                    return
+        finally:
+            run(self._pieces.aclose())
 
     async def _next(self) -> T:
         try:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,6 +47,7 @@ __all__ = [
     "Remote",
     "bases",
     "chat",
+    "chat_pieces",
     "classify",
     "embed",
     "model_find",
@@ -60,6 +61,14 @@ T = TypeVar("T")
 
 BASES = ("packaged", "rootstock-mini")
 CHAT_SECONDS = 300.0
+# What asking a model may end with.
+_FAILURES = (
+    InferenceError,
+    HttpError,
+    StorageProblem,
+    hub.InferenceUnavailable,
+    hub.ModelUnusable,
+)
 PREDICT_SECONDS = 30.0
 OFFER_SECONDS = 15.0
 
@@ -257,6 +266,21 @@ def chat(
     return stream
 
 
+def chat_pieces(
+    target: Local | Remote, messages: Sequence[Mapping[str, str]], options: GenerationOptions
+) -> Iterator[Piece]:
+    """The same for a thread, piece by piece; closing the iterator ends the reply.
+
+    Raises:
+        Problem: as `chat`, and when the reply breaks off.
+    """
+    stream = chat(target, messages, options)
+    try:
+        yield from stream
+    except _FAILURES as error:
+        raise problem_of(error) from error
+
+
 async def _write_there(
     target: Remote, messages: Sequence[Mapping[str, str]], options: GenerationOptions
 ) -> AsyncGenerator[Piece]:
@@ -314,18 +338,14 @@ def _wrong_task(target: Local, what: str) -> Problem:
 def _asked(ask: Callable[[], T]) -> T:
     try:
         return ask()
-    except (
-        InferenceError,
-        HttpError,
-        StorageProblem,
-        hub.InferenceUnavailable,
-        hub.ModelUnusable,
-    ) as error:
+    except _FAILURES as error:
         raise problem_of(error) from error
 
 
 def problem_of(error: Exception) -> Problem:
     """What a failure of a model means to who asked for it."""
+    if isinstance(error, Problem):
+        return error
     code = error.code if isinstance(error, InferenceError) else type(error).__name__
     status, name = _MEANING.get(code, (503, "unavailable"))
     headers = {}

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import time
+import uuid
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.http import HttpResponse, JsonResponse
@@ -11,11 +14,13 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.response import Response
 
 from rootstock.common.api import ApiView, valid
-from rootstock.gateway.inference import bases, chat, embed, model_find
+from rootstock.gateway.background import Stream
+from rootstock.gateway.inference import Piece, bases, chat, embed, model_find
 from rootstock.gateway.late import LateAnswer
 from rootstock.gateway.openai.chatting import Completion
 from rootstock.gateway.openai.wire import ChatInput, EmbeddingsInput, embeddings_body, options_of
 from rootstock.gateway.selectors import connections
+from rootstock.gateway.virtual import virtual_chat, virtual_find, virtual_models
 from rootstock.modelhub.models import Task
 from rootstock.modelhub.selectors import deployment_list
 from rootstock.tenancy.permissions import Permission
@@ -35,6 +40,7 @@ def _models() -> list[dict[str, Any]]:
         for row in deployment_list().filter(task__in=_SPEAKING)
     ]
     found += [model(name, "rootstock", 0) for name in bases()]
+    found += [model(each.name, each.owner, 0) for each in virtual_models()]
     for connection in connections():
         created = connection.created_at.timestamp()
         found += [
@@ -108,15 +114,22 @@ class ChatCompletions(ApiView):
     def post(self, request: OrganisationRequest) -> HttpResponse:
         """Write a reply, whole or streamed."""
         data = valid(ChatInput(data=request.data))
-        target = model_find(data["model"])
-        options = options_of(data)
         include_usage = bool((data.get("stream_options") or {}).get("include_usage"))
+        ask = _asking(data, request.organisation.pk)
 
         def finish() -> HttpResponseBase:
-            stream = chat(target, data["messages"], options)
-            completion = Completion(target.name)
+            stream = ask()
+            completion = Completion(data["model"])
             if data.get("stream"):
                 return completion.streamed(stream, include_usage=include_usage)
             return completion.whole(stream)
 
         return LateAnswer(finish)
+
+
+def _asking(data: dict[str, Any], organisation_id: uuid.UUID) -> Callable[[], Stream[Piece]]:
+    """What will ask the model that is named, after this transaction."""
+    virtual = virtual_find(data["model"])
+    if virtual is not None:
+        return partial(virtual_chat, virtual, organisation_id, data["messages"])
+    return partial(chat, model_find(data["model"]), data["messages"], options_of(data))
