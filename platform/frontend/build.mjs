@@ -1,6 +1,7 @@
 // Builds src/ into rootstock/web/static/dist/: app.js, app.css, one bundle per island, shared
-// chunks, and an icon sprite with just the icons that templates, Python and TypeScript name.
-import { context } from "esbuild";
+// chunks, and an icon sprite with just the icons that templates, Python and TypeScript name. The widget is built for
+// itself into dist/widget/: it runs on the pages of others and shares nothing.
+import { context, transform } from "esbuild";
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -72,7 +73,9 @@ const sweep = {
       if (result.errors.length > 0 || !result.metafile) return;
       const kept = new Set(Object.keys(result.metafile.outputs).map((path) => resolve(here, path)));
       kept.add(join(dist, "icons.svg"));
-      for await (const path of walkAll(dist)) if (!kept.has(path)) await rm(path, { force: true });
+      for await (const path of walkAll(dist)) {
+        if (!kept.has(path) && !path.startsWith(join(dist, "widget"))) await rm(path, { force: true });
+      }
       const icons = await sprite();
       const sizes = [];
       for (const path of kept) {
@@ -115,8 +118,35 @@ const build = await context({
   logLevel: "warning",
   plugins: [sweep],
 });
-if (watch) await build.watch();
-else {
-  await build.rebuild();
-  await build.dispose();
+// The loader adopts its style sheet from a text: a <style> would need the host page's permission.
+const styleText = {
+  name: "style-text",
+  setup({ onLoad }) {
+    onLoad({ filter: /widget\/loader\.css$/ }, async ({ path }) => {
+      const { code } = await transform(await readFile(path, "utf8"), { loader: "css", minify: true });
+      return { contents: code, loader: "text" };
+    });
+  },
+};
+
+const widget = await context({
+  absWorkingDir: here,
+  entryPoints: ["loader.ts", "frame.ts", "frame.css"].map((name) => `src/widget/${name}`),
+  outdir: join(dist, "widget"),
+  bundle: true,
+  format: "iife",
+  // What a company's customers have in their hands is older than what its people work with.
+  target: ["es2021", "safari16.4"],
+  plugins: [styleText],
+  minify: !watch,
+  sourcemap: watch ? "inline" : false,
+  legalComments: "none",
+  logLevel: "warning",
+});
+for (const made of [build, widget]) {
+  if (watch) await made.watch();
+  else {
+    await made.rebuild();
+    await made.dispose();
+  }
 }

@@ -1,0 +1,1 @@
+"""Reads of the customer service: one module for each kind of question."""

@@ -1,0 +1,1 @@
+"""Writes of the customer service: one module for each kind of thing."""
