@@ -1,4 +1,4 @@
-"""`script/bench SECTION… [--json FILE] [--fresh] [--models DIR]`, `script/bench --list`."""
+"""`script/bench SECTION… [--json FILE] [--fresh] [--models DIR]`, `script/bench --list [SECTION…]`."""
 
 from __future__ import annotations
 
@@ -28,6 +28,14 @@ def sections() -> dict[str, Section]:
     return found
 
 
+def listing(available: dict[str, Section], names: list[str]) -> list[str]:
+    """The sections, or the settings of those that are named: what `--only` chooses from."""
+    if not names:
+        return [f"{section.name:<12} {section.title}" for section in available.values()]
+    settings = [setting for name in names for setting in available[name].configurations()]
+    return [json.dumps(setting, ensure_ascii=False) for setting in settings]
+
+
 def main() -> int:
     """Measure what is asked for; 1 when something could not be measured."""
     available = sections()
@@ -35,7 +43,9 @@ def main() -> int:
         prog="script/bench", description="Measure what Rootstock can do."
     )
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=", ".join(available))
-    parser.add_argument("--list", action="store_true", help="name the sections")
+    parser.add_argument(
+        "--list", action="store_true", help="name the sections, or the settings of those named"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there as well")
     parser.add_argument(
         "--only", default="", metavar="TEXT", help="measure only settings whose JSON has this text"
@@ -54,16 +64,15 @@ def main() -> int:
         named = map(str, options.models)
         known = os.environ.get(BASES_VARIABLE, "")
         os.environ[BASES_VARIABLE] = os.pathsep.join([*named, *filter(None, [known])])
-    if options.list:
-        for section in available.values():
-            print(f"{section.name:<12} {section.title}")
-        return 0
     unknown = [name for name in options.sections if name not in available]
-    if unknown or not options.sections:
+    if unknown or not (options.sections or options.list):
         parser.error(
             (f"there is no section {', '.join(unknown)}; " if unknown else "name a section: ")
             + f"there are {', '.join(available)}"
         )
+    if options.list:
+        print("\n".join(listing(available, options.sections)))
+        return 0
     failed = False
     measured: dict[str, Any] = {}
     for name in options.sections:

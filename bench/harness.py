@@ -141,6 +141,20 @@ def table(section: Section, rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
+def run_program(command: list[str], variables: dict[str, str]) -> str:
+    """What a program of the repository prints.
+
+    Raises:
+        RuntimeError: it failed; with the end of what it said.
+    """
+    done = subprocess.run(
+        command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command[1:3])}: {(done.stdout + done.stderr)[-3000:]}")
+    return done.stdout
+
+
 def fingerprint(sources: Sequence[str]) -> str:
     """Of the contents of files and folders of the checkout (Python, TypeScript, scripts, data)."""
     digest = hashlib.sha256()

@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil
 
 from bench.harness import Column, Progress, Row, Section
-from rootstock.config.embedded import Services, start_services
-from rootstock.launch.bootstrap import ROOT
-from rootstock.launch.programs import Program, programs
+from bench.installation import Running, installation
 
-HOST = "127.0.0.1"
 BATCH = 100
 WARM_UP = 300
-READY_SECONDS = 120
 STALL_SECONDS = 120
 STAGES = ("inference", "worker", "web", "postgres", "redis", "beat")
 # tokens at most, with the two that frame a text; texts end at a word, so their mean is about 30
@@ -46,131 +36,15 @@ def measure(configuration: dict[str, Any], progress: Progress) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="rootstock-ingest-") as folder:
         Path(folder).chmod(0o755)
         with installation(Path(folder) / "var", progress) as running:
+            progress("two classifiers are trained")
+            running.manage("demo_setup")
+            progress("ready")
             texts, tokens = sample(configuration["documents"] + WARM_UP)
             if configuration["system"] == "whole path":
                 row = whole_path(running, texts, progress)
             else:
                 row = classifiers_alone(running, texts[WARM_UP:])
     return [{"system": configuration["system"], "tokens": tokens, **row}]
-
-
-class Running:
-    """An installation: its processes by name, where it is and a key for it."""
-
-    def __init__(self, variables: dict[str, str], port: int) -> None:
-        self.variables = variables
-        self.url = f"http://{HOST}:{port}"
-        self.processes: dict[str, subprocess.Popen[bytes]] = {}
-        self.services: Services | None = None
-
-    @property
-    def key(self) -> str:
-        """The API key that demo_setup wrote."""
-        account = json.loads((Path(self.variables["ROOTSTOCK_VAR"]) / "demo.json").read_text())
-        return str(account["api_key"])
-
-    def cpu_seconds(self) -> dict[str, float]:
-        """Processor time so far, by what spent it."""
-        roots = {name: process.pid for name, process in self.processes.items()}
-        if self.services and self.services.postgres:
-            roots["postgres"] = self.services.postgres.pid
-        if self.services and self.services.redis:
-            roots["redis"] = self.services.redis.pid
-        return {name: _tree_seconds(pid) for name, pid in roots.items()}
-
-
-def _tree_seconds(pid: int) -> float:
-    root = psutil.Process(pid)
-    total = 0.0
-    for process in (root, *root.children(recursive=True)):
-        try:
-            times = process.cpu_times()
-        except psutil.NoSuchProcess:
-            continue
-        total += times.user + times.system + times.children_user + times.children_system
-    return total
-
-
-@contextmanager
-def installation(var: Path, progress: Progress) -> Iterator[Running]:
-    """PostgreSQL, Redis, web, worker, beat and inference with the demonstration's models."""
-    services = start_services(var)
-    port = _free_port()
-    variables = {
-        **os.environ,
-        **services.variables,
-        "DJANGO_SETTINGS_MODULE": "rootstock.config.settings.embedded",
-        "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'platform'}",
-        "ROOTSTOCK_HOST": HOST,
-        "ROOTSTOCK_PORT": str(port),
-    }
-    Path(variables["ROOTSTOCK_ARTIFACTS"]).mkdir(parents=True, exist_ok=True)
-    running = Running(variables, port)
-    running.services = services
-    try:
-        progress("database")
-        _manage(variables, "migrate", "--database", "owner", "--no-input", "--verbosity=0")
-        wanted = [p for p in programs(variables, host=HOST, port=port) if p.name != "trainer"]
-        for program in wanted:
-            running.processes[program.name] = _start(program, variables, var)
-        _wait_until_ready(wanted)
-        progress("two classifiers are trained")
-        _manage(variables, "demo_setup")
-        progress("ready")
-        yield running
-    finally:
-        for process in running.processes.values():
-            process.terminate()
-        for process in running.processes.values():
-            try:
-                process.wait(15)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        services.stop()
-
-
-def _start(program: Program, variables: dict[str, str], var: Path) -> subprocess.Popen[bytes]:
-    with (var / f"{program.name}.log").open("wb") as log:
-        return subprocess.Popen(
-            program.command,
-            cwd=ROOT,
-            env=variables,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-        )
-
-
-def _wait_until_ready(wanted: list[Program]) -> None:
-    deadline = time.monotonic() + READY_SECONDS
-    waiting = [program for program in wanted if program.healthy is not None]
-    while waiting:
-        waiting = [program for program in waiting if program.healthy and not program.healthy()]
-        if time.monotonic() > deadline:
-            raise RuntimeError(f"not ready: {', '.join(program.name for program in waiting)}")
-        time.sleep(0.5)
-
-
-def _manage(variables: dict[str, str], *arguments: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "manage.py", *arguments],
-        cwd=ROOT,
-        env=variables,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise RuntimeError(f"manage.py {arguments[0]}: {(done.stdout + done.stderr)[-2000:]}")
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
 
 
 def sample(count: int) -> tuple[list[str], float]:
@@ -203,7 +77,8 @@ def sample(count: int) -> tuple[list[str], float]:
 
 def whole_path(running: Running, texts: list[str], progress: Progress) -> Row:
     """Post batches one after the other; the clock stops when the last document is scored."""
-    headers = {"Authorization": f"Bearer {running.key}"}
+    account = json.loads((Path(running.variables["ROOTSTOCK_VAR"]) / "demo.json").read_text())
+    headers = {"Authorization": f"Bearer {account['api_key']}"}
     begin = datetime.now(UTC) - timedelta(seconds=len(texts))
     with httpx.Client(base_url=running.url, headers=headers, timeout=60) as client:
         _wait_until_scored(client, 0)

@@ -263,6 +263,7 @@ def test_models_stand_below_each_other_with_the_aims_of_ours() -> None:
 def test_models_of_a_folder_are_measured_beside_the_packaged_one(
     guesser: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(bases, "_MINI_DIRECTORY", guesser.parent / "not-there")
     assert [each.name for each in encoders()] == ["packaged"]
     monkeypatch.setenv("ROOTSTOCK_BASES", str(guesser.parent))
     assert [each.name for each in encoders()] == ["packaged", "small"]
