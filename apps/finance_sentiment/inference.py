@@ -16,7 +16,6 @@ from ml_core.detection import (
     SurgeState,
     Verdict,
 )
-from ml_core.models import default_base
 from ml_core.text import (
     content_hash,
     detect_language,
@@ -55,7 +54,6 @@ __all__ = [
     "Target",
     "Verdict",
     "answering",
-    "base_languages",
     "classify_batch",
     "estimated_jaccard",
     "near_duplicate",
@@ -117,11 +115,6 @@ def read_text(*, title: str, body: str, hint: str) -> Reading:
         signature=signature.astype("<u4").tobytes(),
         bands=lsh_bands(signature),
     )
-
-
-def base_languages() -> tuple[str, ...]:
-    """The languages that the installation's base models read: Chinese only where one of them does."""
-    return ("en", "zh") if default_base(("zh",)) != "packaged" else ("en",)
 
 
 def targets_resolve() -> dict[str, Target]:

@@ -11,13 +11,12 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from django.db import connection
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from apps.finance_sentiment.inference import SUBJECT
 from apps.finance_sentiment.models import Document
-from rootstock.modelhub.sources import RowSource, SourceRow
+from rootstock.modelhub.sources import RowSource, SourceRow, settled
 from rootstock.tenancy.permissions import Permission
 
 _CHUNK = 1000
@@ -25,7 +24,7 @@ _CHUNK = 1000
 
 def document_rows(task: str, cursor: str) -> Iterator[SourceRow]:
     """Scored documents in the order in which they were scored."""
-    documents = Document.objects.filter(status=Document.Status.SCORED, scored_at__lt=_settled())
+    documents = Document.objects.filter(status=Document.Status.SCORED, scored_at__lt=settled())
     if cursor:
         at, _space, last = cursor.partition(" ")
         since = datetime.fromisoformat(at)
@@ -49,24 +48,6 @@ def document_rows(task: str, cursor: str) -> Iterator[SourceRow]:
             uncertainty=_uncertainty(document.sentiment_probabilities),
             subject=(SUBJECT, document.pk),
         )
-
-
-def _settled() -> datetime:
-    """The moment before which no scored document can appear any more.
-
-    A document bears the time at which its worker's transaction began and is seen once that is committed: rows behind
-    the oldest transaction that is still going on would come to lie before the cursor. They wait for the next pull.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT coalesce(min(xact_start), clock_timestamp()) FROM pg_stat_activity
-            WHERE datname = current_database() AND pid <> pg_backend_pid()
-            """
-        )
-        (moment,) = cursor.fetchone()
-    settled: datetime = moment
-    return settled
 
 
 def _uncertainty(probabilities: Mapping[str, Any] | None) -> float | None:

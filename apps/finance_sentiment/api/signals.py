@@ -28,7 +28,7 @@ from apps.finance_sentiment.selectors.trends import (
 from apps.finance_sentiment.services.alerts import NotOpen, alert_acknowledge
 from apps.finance_sentiment.services.rules import RuleRefused, rule_get_or_create, rule_update
 from rootstock.common.api import ApiView, check_if_match, etag_of, paginate
-from rootstock.common.problems import Problem
+from rootstock.common.problems import Problem, invalid
 from rootstock.tenancy.permissions import Permission
 
 
@@ -212,11 +212,11 @@ def _range(request: Request) -> tuple[dict[str, Any], datetime, datetime]:
     try:
         since = values.get("since") or until - timedelta(days=1)
         if since >= until:
-            raise _unfit("/until", _("The range ends before it begins."))
+            raise invalid("/until", _("The range ends before it begins."))
         # It is compared with the range of the same length before it, which must be a date as well.
         _before = since - (until - since)
     except OverflowError as error:
-        raise _unfit("/since", str(error)) from error
+        raise invalid("/since", str(error)) from error
     return values, since, until
 
 
@@ -226,14 +226,10 @@ def _series(request: Request) -> tuple[dict[str, Any], list[TrendPoint]]:
     try:
         points = trend_series(topic=values["topic"], start=since, end=until, width=width)
     except UnfitWidth as error:
-        raise _unfit("/width", str(error)) from error
+        raise invalid("/width", str(error)) from error
     return {
         "topic": values["topic"],
         "since": since.isoformat(),
         "until": until.isoformat(),
         "width": width,
     }, points
-
-
-def _unfit(pointer: str, detail: str) -> Problem:
-    return Problem(422, "invalid", detail, errors=[{"pointer": pointer, "detail": detail}])

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from apps.finance_sentiment.demo.headlines import Headline, load_headlines
 from apps.finance_sentiment.demo.stream import DemoDocument, DemoStream
-from apps.finance_sentiment.inference import SENTIMENT, TOPIC, base_languages, surge_defaults
+from apps.finance_sentiment.inference import SENTIMENT, TOPIC, surge_defaults
 from apps.finance_sentiment.models import Document, SurgeRule
 from apps.finance_sentiment.services.intake import IncomingDocument, documents_upsert
 from apps.finance_sentiment.services.rules import rule_get_or_create, rule_update
@@ -23,17 +23,13 @@ from rootstock.accounts.authentication import KeyRefused, key_find
 from rootstock.accounts.models import User
 from rootstock.accounts.services import api_key_create, organisation_create, password_set
 from rootstock.common.actors import SYSTEM
+from rootstock.modelhub.first_models import first_model_deploy, first_model_train
+from rootstock.modelhub.inference import base_languages
 from rootstock.modelhub.models import Dataset, Deployment, ModelVersion
-from rootstock.modelhub.runs import training_run_now
-from rootstock.modelhub.selectors import gate_policy_get
 from rootstock.modelhub.services import (
     NewExample,
     dataset_create,
     examples_add,
-    gate_policy_update,
-    snapshot_create,
-    training_start,
-    version_promote,
 )
 from rootstock.tenancy.models import Organisation
 from rootstock.tenancy.permissions import Permission
@@ -46,7 +42,7 @@ SLUG = "acme-bank"
 EMAIL = "demo@rootstock.example"
 SCOPES = (Permission.FINANCE_READ, Permission.FINANCE_WRITE)
 # Enough for a few hundred short headlines on two cores within a minute or two.
-TRAINING = {"epochs": 6, "batch_size": 16, "max_length": 48}
+TRAINING = {"head_start": "fitted", "epochs": 3, "batch_size": 16, "max_length": 48}
 # Data sets of the headlines, by language.
 LANGUAGES = {"en": "English", "zh": "Chinese", "mixed": "English and Chinese"}
 _QUESTIONS: dict[str, tuple[str, Callable[[Headline], str]]] = {
@@ -173,24 +169,17 @@ def models_setup(organisation: Organisation, write: Write) -> None:
             )
         if version is None:
             version = _train(organisation, deployment, languages, write)
-        with organisation_scope(organisation.pk):
-            if gate_policy_get(deployment) is None:
-                # A machine that is busy starting up answers late: the demonstration does not ask how fast.
-                gate_policy_update(
-                    deployment=deployment, checks={"latency": {"enabled": False}}, actor=SYSTEM
-                )
-            version_promote(
-                version=version,
-                actor=SYSTEM,
-                reason=(
-                    "The demonstration's first model"
-                    if deployed is None
-                    else "It reads the Chinese headlines as well"
-                ),
-                # A few hundred headlines make no perfect model, and one that reads two languages cannot be compared
-                # with one of English: what the gate finds is in the history, and the demonstration goes on.
-                force=True,
-            )
+        # A few hundred headlines make no perfect model, and one that reads two languages cannot be compared with one of
+        # English: the demonstration goes on.
+        first_model_deploy(
+            organisation=organisation,
+            version=version,
+            reason=(
+                "The demonstration's first model"
+                if deployed is None
+                else "It reads the Chinese headlines as well"
+            ),
+        )
         write(f"{version.label} deployed")
 
 
@@ -200,23 +189,14 @@ def _train(
     title, _label = _QUESTIONS[name]
     dataset = f"{title} ({LANGUAGES['mixed' if len(languages) > 1 else languages[0]]})"
     with organisation_scope(organisation.pk):
-        snapshot = snapshot_create(dataset=Dataset.objects.get(name=dataset), actor=SYSTEM)
-        run = training_start(
-            snapshot=snapshot,
-            name=name,
-            actor=SYSTEM,
-            config={**TRAINING, "languages": list(languages)},
-            queue_job=False,
-        )
-    said: set[str] = set()
-
-    def tell(fraction: float, phase: str, message: str) -> None:
-        line = f"training {name}: {phase} {fraction:.0%}"
-        if line not in said:
-            said.add(line)
-            write(line)
-
-    return training_run_now(run, tell)
+        rows = Dataset.objects.get(name=dataset)
+    return first_model_train(
+        organisation=organisation,
+        dataset=rows,
+        name=name,
+        config={**TRAINING, "languages": list(languages)},
+        write=write,
+    )
 
 
 def rule_setup(organisation: Organisation, write: Write) -> None:

@@ -12,6 +12,9 @@ from rootstock.tenancy.permissions import Permission
 __all__ = ["PERMISSION_LABELS", "scope_choices"]
 
 PERMISSION_LABELS: dict[str, str | Promise] = {
+    Permission.SERVICE_READ: _("Customer service: read conversations, knowledge and insights"),
+    Permission.SERVICE_REPLY: _("Customer service: take and answer conversations"),
+    Permission.SERVICE_WRITE: _("Customer service: change knowledge, flows, channels and settings"),
     Permission.FINANCE_READ: _("Public opinion: read headlines, trends and alerts"),
     Permission.FINANCE_WRITE: _("Public opinion: send headlines, acknowledge alerts, change rules"),
     Permission.MODELS_READ: _("Models: read data sets, runs, versions and deployments"),

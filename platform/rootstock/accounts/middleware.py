@@ -35,6 +35,8 @@ OUTSIDE = {
     "accounts:reset-confirm",
     "web:catalogue",
 }
+# Namespaces of addresses that anybody calls from anywhere: neither session nor key decides anything there.
+PUBLIC = {"widget"}
 
 
 class OrganisationMiddleware:
@@ -54,6 +56,8 @@ class OrganisationMiddleware:
         """Answer inside the scope, or outside any when nobody is signed in."""
         for name in ("organisation", "membership", "api_key", "actor", "granted"):
             setattr(request, name, None)
+        if _is_public(request):
+            return self.get_response(request)
         if is_api(request) and (token := bearer_token(request)) is not None:
             return self._with_key(request, token)
         if not request.user.is_authenticated or _view_name(request) in OUTSIDE:
@@ -77,7 +81,9 @@ class OrganisationMiddleware:
         self, request: HttpRequest, view: Callable[..., Any], args: Any, kwargs: Any
     ) -> HttpResponse | None:
         """Tell a person who belongs to no organisation, whatever page they ask for."""
-        if is_api(request) or not request.user.is_authenticated or request.granted is not None:  # type: ignore[attr-defined]
+        if is_api(request) or _is_public(request):
+            return None
+        if not request.user.is_authenticated or request.granted is not None:  # type: ignore[attr-defined]
             return None
         name = _view_name(request)
         if ":" not in name or name in OUTSIDE:
@@ -129,6 +135,10 @@ class OrganisationMiddleware:
         if str(organisation_id) != chosen:
             request.session[SESSION_KEY] = str(organisation_id)
         return organisation_id
+
+
+def _is_public(request: HttpRequest) -> bool:
+    return _view_name(request).partition(":")[0] in PUBLIC
 
 
 def _view_name(request: HttpRequest) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -157,6 +158,7 @@ def paginate(
     return paginator.get_paginated_response(serializer(page, many=True).data)
 
 
+@cache
 def page_of(serializer: type[serializers.BaseSerializer[Any]]) -> Any:
     """What `paginate` answers, for `@extend_schema(parameters=PAGE_PARAMETERS, responses=page_of(Output))`."""
     name = serializer.__name__.removesuffix("Serializer").removesuffix("Output")

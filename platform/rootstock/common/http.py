@@ -64,6 +64,10 @@ class RequestFailed(HttpError):
     """No connection, no answer in time, or no HTTP."""
 
 
+class NotSent(RequestFailed):
+    """No address or no connection: the other side has certainly seen nothing of the request."""
+
+
 class AnswerTooLarge(HttpError):
     """The answer is longer than the caller takes."""
 
@@ -223,9 +227,9 @@ def _resolve(host: str, port: int, deadline: float) -> list[str]:
     thread.start()
     thread.join(max(0.0, deadline - time.monotonic()))
     if thread.is_alive():
-        raise RequestFailed(f"the name {host} was not resolved in time")
+        raise NotSent(f"the name {host} was not resolved in time")
     if found and isinstance(found[0], Exception):
-        raise RequestFailed(f"the name {host} cannot be resolved") from found[0]
+        raise NotSent(f"the name {host} cannot be resolved") from found[0]
     addresses = list(dict.fromkeys(str(info[4][0]) for info in found))
     for address in addresses:
         _check(ipaddress.ip_address(address), host, port)
@@ -291,7 +295,7 @@ class _PinnedBackend(httpcore.NetworkBackend):
                 last = error
                 continue
             return _DeadlineStream(stream, self._deadline)
-        raise RequestFailed(f"no connection to {host}") from last
+        raise NotSent(f"no connection to {host}") from last
 
     def connect_unix_socket(self, *_: Any, **__: Any) -> httpcore.NetworkStream:
         raise AddressRefused("unix sockets are not reached from here")

@@ -58,6 +58,11 @@ class Problem(exceptions.APIException):
         self.title = title
 
 
+def invalid(pointer: str, detail: str) -> Problem:
+    """A 422 that names the value by its JSON pointer."""
+    return Problem(422, "invalid", detail, errors=[{"pointer": pointer, "detail": detail}])
+
+
 def problem_body(
     status: int,
     code: str,
@@ -176,4 +181,4 @@ def _translate(error: Exception) -> Response | None:
 
 def is_api(request: HttpRequest) -> bool:
     """Whether the caller expects problem+json rather than a page."""
-    return request.path.startswith("/api/")
+    return request.path.startswith(("/api/", "/widget/api/"))

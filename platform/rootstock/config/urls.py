@@ -17,6 +17,7 @@ api = [
     path("models/", include("rootstock.modelhub.api.urls")),
     path("vectors/", include("rootstock.vectors.api.urls")),
     path("", include("rootstock.gateway.api.urls")),
+    path("service/", include("apps.customer_service.api.urls")),
     path("finance/", include("apps.finance_sentiment.api.urls")),
 ]
 
@@ -35,6 +36,8 @@ urlpatterns = [
     path("models/collections/", include("rootstock.vectors.urls")),
     path("models/", include("rootstock.modelhub.urls")),
     path("models/", include("rootstock.gateway.urls")),
+    path("service/", include("apps.customer_service.urls")),
+    path("widget/", include("apps.customer_service.widget.urls")),
     path("public-opinion/", include("apps.finance_sentiment.urls")),
     path("", include("rootstock.web.urls")),
 ]

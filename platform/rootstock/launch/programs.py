@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import httpx
 from celery import Celery
@@ -71,6 +72,22 @@ def demo_stream() -> Program:
     return Program("demo-stream", python("manage.py", "demo_stream"))
 
 
+def demo_shop(port: int, *, widget: str, secrets: Path) -> Program:
+    """The site of a made-up shop, of an origin of its own, with the widget of `widget` in its pages.
+
+    Args:
+        secrets: where `demo_channel` leaves the secrets of the business actions that the shop answers.
+    """
+    return Program(
+        "demo-shop",
+        python(
+            *("-m", "apps.customer_service.demo.shop"),
+            *("--port", str(port), "--widget", widget, "--secrets", str(secrets)),
+        ),
+        partial(shop_answers, port),
+    )
+
+
 def worker(name: str, variables: Mapping[str, str], *, queues: str, threads: int) -> Program:
     """A Celery worker whose tasks run in threads of one process."""
     node = f"{name}@{socket.gethostname()}"
@@ -111,6 +128,11 @@ def worker_threads(variables: Mapping[str, str]) -> int:
 def web_answers(host: str, port: int) -> bool:
     """Whether the web process answers at all; whether it is ready to serve is /readyz's to say."""
     return answers(httpx.HTTPTransport(), f"http://{host}:{port}/healthz")
+
+
+def shop_answers(port: int) -> bool:
+    """Whether the shop shows its pages."""
+    return answers(httpx.HTTPTransport(), f"http://127.0.0.1:{port}/")
 
 
 def inference_answers(address: str) -> bool:

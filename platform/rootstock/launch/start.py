@@ -23,10 +23,11 @@ from rootstock.config.embedded import Services, StartError, start_services, var_
 from rootstock.launch import frontend, messages
 from rootstock.launch.bootstrap import ROOT
 from rootstock.launch.phases import Phase, Phases, write
-from rootstock.launch.programs import demo_stream, programs, python, reachable
+from rootstock.launch.programs import demo_shop, demo_stream, programs, python, reachable
 from rootstock.launch.supervisor import RunFile, Supervisor, clean_stale_run
 
 FIRST_PORT = 8000
+FIRST_SHOP_PORT = 8200
 PORTS_TRIED = 100
 READY_SECONDS = 180.0
 
@@ -120,17 +121,21 @@ class Start:
         )
         self.supervisor = supervisor
         supervisor.start(programs(self.environment, host=host, port=port))
+        shop = first_free("127.0.0.1", FIRST_SHOP_PORT) if self.demo else 0
         if self.demo:
             with phases.phase("Demo data and models") as phase:
                 self.manage(phase, "demo_setup")
+                self.manage(phase, "demo_channel", "--origin", f"http://127.0.0.1:{shop}")
+                self.manage(phase, "demo_service_setup")
         with phases.phase("Processes") as phase:
             supervisor.wait_until_ready(
                 READY_SECONDS, lambda names: phase.note("waiting for " + ", ".join(names))
             )
             if self.demo:
-                supervisor.start([demo_stream()])
+                secrets = self.var / "demo-secrets.json"
+                supervisor.start([demo_stream(), demo_shop(shop, widget=url, secrets=secrets)])
         phases.finish()
-        self.announce(url, phases.total())
+        self.announce(url, phases.total(), shop)
 
     def stop(self) -> None:
         """Stop everything that was started; a second Ctrl-C meanwhile does not leave half of it."""
@@ -159,7 +164,10 @@ class Start:
     def child_environment(self, host: str, port: int) -> dict[str, str]:
         """Of every process: ours, the shared variables, and where our code is."""
         variables = self.services.variables if self.services else {}
+        # Flows of the demonstration call the shop, which is on this machine.
+        own = {"ROOTSTOCK_HTTP_ALLOW_PRIVATE": "127.0.0.1/32"} if self.demo else {}
         return {
+            **own,
             **os.environ,
             **variables,
             "ROOTSTOCK_HOST": host,
@@ -224,19 +232,21 @@ class Start:
             end = "\n".join(f"    {line}" for line in last)
             raise StartError(f"manage.py {arguments[0]} failed (whole log: {log}):\n{end}")
 
-    def announce(self, url: str, seconds: float) -> None:
-        """The address and, for the demo, how to sign in; also as var/demo.json."""
+    def announce(self, url: str, seconds: float, shop: int) -> None:
+        """The address and, for the demo, how to sign in and where the shop is; also as var/demo.json."""
         write(f"\n  Ready after {seconds:.1f} s\n\n    {url}")
         if self.demo:
-            account = self.demo_account(url)
+            site = f"http://127.0.0.1:{shop}"
+            account = self.demo_account(url, site)
             write(f"    {account.get('email', '')}    password {account.get('password', '')}")
+            write(f"\n    {site}    a shop with the widget in its pages")
         write(f"\n  Logs are in {self.logs}. Ctrl-C stops everything.\n")
 
-    def demo_account(self, url: str) -> Mapping[str, str]:
-        """What demo_setup wrote, with the address of this run."""
+    def demo_account(self, url: str, shop: str) -> Mapping[str, str]:
+        """What demo_setup wrote, with the addresses of this run."""
         path = self.var / "demo.json"
         account: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
-        content = json.dumps({"url": url, **{k: v for k, v in account.items() if k != "url"}})
+        content = json.dumps({**account, "url": url, "shop": shop})
         new = path.with_suffix(".new")
         with suppress(FileNotFoundError):
             new.unlink()
@@ -266,12 +276,22 @@ def choose_port(host: str, wanted: str | None) -> int:
                 "ROOTSTOCK_PORT, or leave ROOTSTOCK_PORT unset to have a free one chosen"
             )
         return int(wanted)
-    for port in range(FIRST_PORT, FIRST_PORT + PORTS_TRIED):
+    port = first_free(host, FIRST_PORT)
+    if port != FIRST_PORT:
+        write(f"  Port {FIRST_PORT} is taken by {holder(FIRST_PORT)}; using {port}.")
+    return port
+
+
+def first_free(host: str, first: int) -> int:
+    """The first port from `first` on at which a server could listen.
+
+    Raises:
+        StartError: none of a hundred is free.
+    """
+    for port in range(first, first + PORTS_TRIED):
         if is_free(host, port):
-            if port != FIRST_PORT:
-                write(f"  Port {FIRST_PORT} is taken by {holder(FIRST_PORT)}; using {port}.")
             return port
-    raise StartError(f"No port from {FIRST_PORT} to {port} is free; choose one with ROOTSTOCK_PORT")
+    raise StartError(f"No port from {first} to {port} is free; choose one with ROOTSTOCK_PORT")
 
 
 def is_free(host: str, port: int) -> bool:

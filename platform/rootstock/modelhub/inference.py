@@ -43,6 +43,7 @@ __all__ = [
     "Target",
     "answer_times",
     "answering",
+    "base_languages",
     "classify",
     "classify_texts",
     "embed_by_model",
@@ -294,26 +295,38 @@ def classify_texts(requests: Mapping[str, Sequence[str]]) -> dict[str, Deploymen
     return classify(resolve(requests), requests)
 
 
+def base_languages() -> tuple[str, ...]:
+    """The languages that the installation's base models read: Chinese only where one of them does."""
+    return ("en", "zh") if default_base(("zh",)) != "packaged" else ("en",)
+
+
 def embed_texts(texts: Sequence[str], *, languages: Sequence[str]) -> tuple[np.ndarray, str]:
-    """Vectors (texts, numbers) of texts, and the name of the base model that made them, which reads the languages.
+    """Vectors (texts, numbers) of texts, and what made them: the base model that reads the languages, with the digest
+    of its weights ("base:packaged 1f3c…"). Vectors are comparable where this is the same.
 
     In small calls that give way to what people wait for.
 
     Raises:
-        InferenceUnavailable, ModelUnusable.
+        InferenceUnavailable: also when the base was exchanged between two calls; ModelUnusable.
     """
     model = f"base:{default_base(languages)}"
-    # The first call may have to wait until the base is loaded.
-    parts = [
-        _call(
-            lambda client, part=part: client.embed(model, part, priority="batch"),  # type: ignore[misc]
-            timeout=LOAD_TIMEOUT_SECONDS,
-        )
-        for part in (
-            list(texts[start : start + EMBED_TEXTS]) for start in range(0, len(texts), EMBED_TEXTS)
-        )
+    requests = [
+        serving.PredictRequest(model, list(texts[start : start + EMBED_TEXTS]))
+        for start in range(0, len(texts), EMBED_TEXTS)
     ]
-    return np.concatenate(parts), model
+    # The first call may have to wait until the base is loaded.
+    results = [
+        _call(
+            lambda client, request=request: client.predict([request], priority="batch"),  # type: ignore[misc]
+            timeout=LOAD_TIMEOUT_SECONDS,
+        )[0]
+        for request in requests
+    ]
+    digests = {result.digest for result in results}
+    if len(digests) > 1:
+        raise InferenceUnavailable(f"{model} was exchanged while it read the texts")
+    vectors = np.concatenate([serving.read_vectors(result.outputs) for result in results])
+    return vectors, f"{model} {digests.pop()}"
 
 
 def embed_by_model(
@@ -332,6 +345,16 @@ def embed_by_model(
     if texts and "vector" not in result.outputs[0]:
         raise ModelUnusable(f"{model}: it does {result.task} and gives no vectors")
     return result.digest, serving.read_vectors(result.outputs)
+
+
+def score_pairs(artifact_path: str, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
+    """How well the document of each (query, document) answers the query, from 0 to 1, by a reranker's artefact.
+
+    Raises:
+        InferenceUnavailable, ModelUnusable.
+    """
+    path = _have(artifact_path, "")
+    return _call(lambda client: client.score_pairs(path, pairs))
 
 
 def load_version(artifact_path: str, digest: str = "") -> serving.ModelInfo:

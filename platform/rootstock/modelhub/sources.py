@@ -8,7 +8,10 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
+
+from django.db import connection
 
 from rootstock.tenancy.permissions import Permission
 from rootstock.web.navigation import Text
@@ -65,3 +68,21 @@ def sources_for(task: str, granted: frozenset[Permission]) -> list[RowSource]:
         for source in sorted(_sources.values(), key=lambda source: source.key)
         if task in source.tasks and source.permission in granted
     ]
+
+
+def settled() -> datetime:
+    """The moment before which no row can appear any more.
+
+    A row bears the time at which its transaction began, and is seen once that is committed: rows behind the oldest
+    transaction that is still going on would come to lie before a cursor. They wait for the next pull.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT coalesce(min(xact_start), clock_timestamp()) FROM pg_stat_activity
+            WHERE datname = current_database() AND pid <> pg_backend_pid()
+            """
+        )
+        (moment,) = cursor.fetchone()
+    found: datetime = moment
+    return found

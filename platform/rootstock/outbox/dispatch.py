@@ -99,7 +99,7 @@ def run(message_id: uuid.UUID | str, organisation_id: uuid.UUID | str) -> Outcom
     if message.attempts > message.handler.max_attempts:
         gone = RuntimeError(f"the worker ended during each of {message.attempts - 1} attempts")
         return _failed(message, gone, max_attempts=message.handler.max_attempts)
-    with handling(message.organisation_id):
+    with handling(message.organisation_id, message.id):
         try:
             result = _do(message)
         except LeaseLost:

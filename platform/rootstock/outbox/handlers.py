@@ -34,6 +34,7 @@ class Handler:
 _handlers: dict[str, Handler] = {}
 _dead_listeners: list[Callable[[str, Payload, str], None]] = []
 _organisation: ContextVar[uuid.UUID | None] = ContextVar("rootstock_message", default=None)
+_message: ContextVar[uuid.UUID | None] = ContextVar("rootstock_message_id", default=None)
 
 
 def handler(
@@ -111,11 +112,17 @@ def message_scope() -> Iterator[uuid.UUID]:
         yield organisation_id
 
 
+def current_message_id() -> uuid.UUID | None:
+    """The message that this thread is working on; None outside the handling of one."""
+    return _message.get()
+
+
 @contextmanager
-def handling(organisation_id: uuid.UUID) -> Iterator[None]:
-    """What `message_scope` refers to, for the dispatcher."""
-    token = _organisation.set(organisation_id)
+def handling(organisation_id: uuid.UUID, message_id: uuid.UUID | None = None) -> Iterator[None]:
+    """What `message_scope` and `current_message_id` refer to, for the dispatcher."""
+    tokens = _organisation.set(organisation_id), _message.set(message_id)
     try:
         yield
     finally:
-        _organisation.reset(token)
+        _organisation.reset(tokens[0])
+        _message.reset(tokens[1])

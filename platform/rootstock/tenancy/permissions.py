@@ -10,6 +10,9 @@ from rootstock.tenancy.models import Role
 class Permission(StrEnum):
     """One right; `area:read` sees, `area:write` changes."""
 
+    SERVICE_READ = "service:read"
+    SERVICE_REPLY = "service:reply"
+    SERVICE_WRITE = "service:write"
     FINANCE_READ = "finance:read"
     FINANCE_WRITE = "finance:write"
     MODELS_READ = "models:read"
@@ -26,9 +29,21 @@ class Permission(StrEnum):
     ORGANISATION_WRITE = "organisation:write"
 
 
-_VIEWER = frozenset({Permission.FINANCE_READ, Permission.MODELS_READ, Permission.JOBS_READ})
-_AGENT = _VIEWER | {Permission.PEOPLE_READ, Permission.MODELS_PREDICT}
-_ANALYST = _AGENT | {Permission.FINANCE_WRITE, Permission.MODELS_WRITE, Permission.JOBS_WRITE}
+_VIEWER = frozenset(
+    {
+        Permission.SERVICE_READ,
+        Permission.FINANCE_READ,
+        Permission.MODELS_READ,
+        Permission.JOBS_READ,
+    }
+)
+_AGENT = _VIEWER | {Permission.SERVICE_REPLY, Permission.PEOPLE_READ, Permission.MODELS_PREDICT}
+_ANALYST = _AGENT | {
+    Permission.SERVICE_WRITE,
+    Permission.FINANCE_WRITE,
+    Permission.MODELS_WRITE,
+    Permission.JOBS_WRITE,
+}
 _MANAGER = _ANALYST | {
     Permission.PEOPLE_WRITE,
     Permission.KEYS_WRITE,

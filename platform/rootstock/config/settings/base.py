@@ -42,6 +42,7 @@ INSTALLED_APPS = [
     "rootstock.modelhub",
     "rootstock.gateway",
     "rootstock.vectors",
+    "apps.customer_service",
     "apps.finance_sentiment",
     "channels",
     "rest_framework",
@@ -128,7 +129,20 @@ REDIS_URL = os.environ.get("REDIS_URL", "")
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.core.RedisChannelLayer",
-        "CONFIG": {"hosts": [REDIS_URL], "capacity": 1000, "expiry": 60},
+        # No time limit of redis-py's: the layer waits long for a message, and under a limit every command is sent
+        # within asyncio.wait_for, which under Python 3.11 may swallow a cancellation, so that the reader of a
+        # closed socket would wait for ever. Whether the server is still there, TCP finds out.
+        "CONFIG": {
+            "hosts": [
+                {
+                    "address": REDIS_URL,
+                    "socket_timeout": None,
+                    **({} if REDIS_URL.startswith("unix:") else {"socket_keepalive": True}),
+                }
+            ],
+            "capacity": 1000,
+            "expiry": 60,
+        },
     },
 }
 CACHES: dict[str, dict[str, Any]] = {
@@ -172,6 +186,20 @@ CELERY_BEAT_SCHEDULE = {
         "task": "rootstock.modelhub.monitor",
         "schedule": 60.0,
         "options": {"expires": 60},
+    },
+    "service-clocks": {
+        "task": "rootstock.service.clocks",
+        "schedule": 5.0,
+        "options": {"expires": 10},
+    },
+    "service-knowledge": {
+        "task": "rootstock.service.knowledge_tick",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
+    "service-versions": {
+        "task": "rootstock.service.knowledge_tidy",
+        "schedule": crontab(minute=43),
     },
     "finance-tick": {"task": "rootstock.finance.tick", "schedule": 3.0, "options": {"expires": 6}},
 }
@@ -252,6 +280,12 @@ REST_FRAMEWORK = {
 }
 # requests a minute for one key or one signed-in person
 ROOTSTOCK_RATE_LIMIT = int(os.environ.get("ROOTSTOCK_RATE_LIMIT", "3000"))
+# what visitors of the widget may do a minute: calls from one address, calls and messages of one visitor
+ROOTSTOCK_WIDGET_IP_LIMIT = int(os.environ.get("ROOTSTOCK_WIDGET_IP_LIMIT", "600"))
+ROOTSTOCK_WIDGET_VISITOR_LIMIT = int(os.environ.get("ROOTSTOCK_WIDGET_VISITOR_LIMIT", "120"))
+ROOTSTOCK_WIDGET_MESSAGE_LIMIT = int(os.environ.get("ROOTSTOCK_WIDGET_MESSAGE_LIMIT", "30"))
+# a virus scanner for files of visitors: a command that reads the file, or python:package.module.function
+ROOTSTOCK_ATTACHMENT_SCANNER = os.environ.get("ROOTSTOCK_ATTACHMENT_SCANNER", "")
 # who may read /metrics: the bearer of this token; without one, this machine only
 ROOTSTOCK_METRICS_TOKEN = os.environ.get("ROOTSTOCK_METRICS_TOKEN", "")
 DATA_UPLOAD_MAX_MEMORY_SIZE = 32 * 1024 * 1024

@@ -14,6 +14,7 @@ from rootstock.modelhub.services.examples import (
     NewExample,
     example_delete,
     examples_add,
+    examples_forget,
 )
 from rootstock.modelhub.services.gate import (
     evaluation_start,
@@ -62,6 +63,7 @@ __all__ = [
     "example_delete",
     "example_relabel",
     "examples_add",
+    "examples_forget",
     "gate_candidate",
     "gate_ensure",
     "gate_now",

@@ -248,6 +248,27 @@ def example_delete(*, example: DatasetExample, actor: Actor) -> None:
     )
 
 
+def examples_forget(*, subject_type: str, subject_ids: Iterable[uuid.UUID]) -> int:
+    """Remove the examples made of something that must not be kept; how many. Snapshots that hold them are not changed.
+
+    Of their texts nothing is logged: whoever asks for it keeps a record of their own.
+    """
+    found = DatasetExample.objects.filter(
+        subject_type=subject_type, subject_id__in=list(subject_ids)
+    ).select_related("dataset")
+    examples = {example.pk: example for example in found}
+    Annotation.objects.filter(example__in=examples).delete()
+    Decision.objects.filter(example__in=examples).delete()
+    # See example_delete.
+    DatasetExample.objects.filter(pk__in=examples)._raw_delete("default")
+    images_remove_unused(
+        [image for each in examples.values() if (image := each.content.get("image"))]
+    )
+    for dataset in {each.dataset for each in examples.values()}:
+        touch(dataset)
+    return len(examples)
+
+
 def uncertainties_set(*, dataset: Dataset, scores: Mapping[uuid.UUID | str, float]) -> int:
     """Store how unsure a model is about examples (higher is asked first); returns how many were there.
 
