@@ -18,14 +18,18 @@ from django.db import models, transaction
 from django.db.models.fields import NOT_PROVIDED
 from django.utils import timezone
 
+from apps.customer_service.models import BusinessAction, Conversation, Message
 from rootstock.common.ids import uuid7
 from rootstock.tenancy.models import Organisation
 from rootstock.tenancy.scope import organisation_scope
 from rootstock.vectors.models import Collection, Space
 from rootstock.vectors.tables import table_make
+from rootstock.webhooks.signing import secret_create
+
+Made = dict[str, models.Model]
 
 
-def _space(organisation: Organisation, marker: str) -> models.Model:
+def _space(made: Made, marker: str) -> models.Model:
     """A space comes with its table of vectors."""
     values = {"label": marker, "source": marker, "digest": marker, "dimensions": 3}
     space = Space.objects.create(collection=Collection.objects.latest("id"), **values)
@@ -33,7 +37,28 @@ def _space(organisation: Organisation, marker: str) -> models.Model:
     return space
 
 
-BUILDERS: dict[str, Callable[[Organisation, str], models.Model]] = {"vectors.Space": _space}
+def _message(made: Made, marker: str) -> models.Model:
+    """Its conversation counts it."""
+    message = _row(Message, made, marker)
+    Conversation.objects.update(last_sequence=1)
+    return message
+
+
+def _action(made: Made, marker: str) -> models.Model:
+    """An action can sign what it sends."""
+    action = _row(BusinessAction, made, marker)
+    assert isinstance(action, BusinessAction)
+    action.secret = secret_create()
+    action.old_secret = ""
+    action.save()
+    return action
+
+
+BUILDERS: dict[str, Callable[[Made, str], models.Model]] = {
+    "customer_service.BusinessAction": _action,
+    "customer_service.Message": _message,
+    "vectors.Space": _space,
+}
 
 
 def tenant_models() -> list[type[models.Model]]:
@@ -65,13 +90,13 @@ def make_rows(organisation: Organisation, marker: str) -> dict[str, models.Model
     Raises:
         AssertionError: a model's row cannot be made from its fields: it needs a builder.
     """
-    made: dict[str, models.Model] = {}
+    made: Made = {}
     for model in tenant_models():
         label = model._meta.label
         try:
             with organisation_scope(organisation.pk), transaction.atomic():
                 if label in BUILDERS:
-                    made[label] = BUILDERS[label](organisation, marker)
+                    made[label] = BUILDERS[label](made, marker)
                 else:
                     made[label] = _row(model, made, marker)
         except Exception as error:
@@ -81,10 +106,10 @@ def make_rows(organisation: Organisation, marker: str) -> dict[str, models.Model
     return made
 
 
-def _row(model: type[models.Model], made: dict[str, models.Model], marker: str) -> models.Model:
+def _row(model: type[models.Model], made: Made, marker: str) -> models.Model:
     row = model()
     for field in model._meta.concrete_fields:
-        if field.name == "organisation" or field.primary_key:
+        if field.name == "organisation" or (field.primary_key and not field.is_relation):
             continue
         given = _value(field, made, marker)
         if given is not NOT_PROVIDED:
@@ -93,7 +118,7 @@ def _row(model: type[models.Model], made: dict[str, models.Model], marker: str) 
     return row
 
 
-def _value(field: Any, made: dict[str, models.Model], marker: str) -> Any:  # noqa: PLR0911
+def _value(field: Any, made: Made, marker: str) -> Any:  # noqa: PLR0911
     if field.is_relation:
         return _related(field, made)
     if field.choices:
@@ -129,7 +154,7 @@ def _value(field: Any, made: dict[str, models.Model], marker: str) -> Any:  # no
     return NOT_PROVIDED
 
 
-def _related(field: Any, made: dict[str, models.Model]) -> Any:
+def _related(field: Any, made: Made) -> Any:
     target = field.related_model
     if target is get_user_model():
         return (

@@ -8,8 +8,8 @@ from rootstock.audit.models import AuditEntry
 from rootstock.audit.services import audit_record
 from rootstock.common.actors import SYSTEM
 from rootstock.common.ids import uuid7
-from rootstock.tenancy.models import Membership
-from rootstock.tenancy.permissions import Permission
+from rootstock.tenancy.models import Membership, Role
+from rootstock.tenancy.permissions import ROLE_PERMISSIONS, Permission
 from tests.api_cases import AccessCases, ChangeCases, CreateCases, DetailCases, ListCases
 
 ALL = frozenset(Permission)
@@ -46,7 +46,7 @@ class TestMemberChange(Members, ChangeCases):
 
     def client(self, organisation, make_key, *scopes):
         # A role can be given only by whoever may do all that it may.
-        more = scopes or ("people:write", "finance:read", "models:read", "jobs:read")
+        more = scopes or ("people:write", *ROLE_PERMISSIONS[Role.VIEWER])
         return super().client(organisation, make_key, *more)
 
 
@@ -68,7 +68,7 @@ class TestInvitationCreate(CreateCases):
     ]
 
     def client(self, organisation, make_key, *scopes):
-        more = scopes or ("people:write", "finance:read", "models:read", "jobs:read")
+        more = scopes or ("people:write", *ROLE_PERMISSIONS[Role.VIEWER])
         return super().client(organisation, make_key, *more)
 
 

@@ -23,6 +23,7 @@ from ml_core.registry import Artifact
 from ml_core.serving import ClassifyRequest, ClassifyResult, ModelInfo
 from ml_core.training import TrainConfig, train
 from rootstock.common.actors import SYSTEM
+from rootstock.modelhub import first_models
 from rootstock.modelhub.models import Deployment, ModelVersion, TrainingRun
 from rootstock.modelhub.services import version_promote, version_register, version_rollback
 from rootstock.modelhub.storage import absolute_path
@@ -169,7 +170,7 @@ def demo(  # noqa: PLR0917 - fixtures
     client = LocalClient()
     monkeypatch.setattr("rootstock.modelhub.inference._client", lambda *_: client)
     monkeypatch.setattr("rootstock.outbox.services.publish", lambda *_: True)
-    monkeypatch.setattr(setup, "training_run_now", train_here)
+    monkeypatch.setattr(first_models, "training_run_now", train_here)
     monkeypatch.setattr(
         setup, "_QUESTIONS", {inference.SENTIMENT: setup._QUESTIONS[inference.SENTIMENT]}
     )

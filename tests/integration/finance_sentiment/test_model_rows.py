@@ -74,7 +74,7 @@ def test_documents_are_pulled_labelled_and_pulled_again(  # noqa: PLR0917 - fixt
     drain()
     made = api("POST", "datasets", {"name": "Headlines"}, 201)
     offered = api("GET", f"datasets/{made['id']}/sources")
-    assert [source["key"] for source in offered] == ["finance.documents"]
+    assert "finance.documents" in [source["key"] for source in offered]
     pull = f"datasets/{made['id']}/sources/finance.documents/pull"
     assert api("POST", pull) == {"added": len(TITLES), "duplicates": 0, "refused": 0}
 

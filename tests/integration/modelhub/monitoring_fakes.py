@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import uuid
 from collections.abc import Callable, Sequence
@@ -26,6 +27,7 @@ class FakeInference:
         self.says: dict[str, Say] = {}
         self.broken: set[str] = set()
         self.asked: list[tuple[str, int]] = []
+        self.base_digest = "1f3c"
 
     def classify(
         self, requests: list[serving.ClassifyRequest], **_: Any
@@ -46,9 +48,22 @@ class FakeInference:
         rest = (1 - probability) / (len(others) - 1)
         return inference.Prediction(label, dict.fromkeys(others, rest) | {label: probability})
 
-    def embed(self, model: str, texts: Sequence[str], **_options: Any) -> np.ndarray:
+    def predict(
+        self, requests: list[serving.PredictRequest], **_options: Any
+    ) -> list[serving.PredictResult]:
         """Each word is a direction: texts of other words lie elsewhere."""
-        return np.array([_vector(text) for text in texts], dtype=np.float32)
+        return [
+            serving.PredictResult(
+                request.model,
+                self.base_digest,
+                "text-embedding",
+                tuple(
+                    {"vector": base64.b64encode(_vector(text).astype("<f4")).decode()}
+                    for text in request.inputs
+                ),
+            )
+            for request in requests
+        ]
 
     def set(self, version: ModelVersion, say: Say) -> None:
         self.says[Path(version.artifact_path).name] = say

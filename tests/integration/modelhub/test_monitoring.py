@@ -232,6 +232,18 @@ def test_windows_are_compared_with_the_snapshot_when_the_rules_say_so(
     assert not DriftBaseline.objects.exists(), "the next is made of live texts"
 
 
+def test_texts_read_by_another_base_begin_a_new_baseline(
+    slot: Deployment, inference_process: FakeInference, scope: Organisation
+) -> None:
+    ask(texts(1000))
+    look({}, judge_now(scope))
+    ask(texts(500, seed=1))
+    inference_process.base_digest = "77aa"
+    look({}, judge_now(scope))
+    assert not DriftWindow.objects.exists(), "vectors of two bases are not compared"
+    assert DriftBaseline.objects.get().encoder == "base:packaged 77aa"
+
+
 def test_a_window_is_judged_once_even_when_two_look_at_it(
     slot: Deployment, inference_process: FakeInference, scope: Organisation
 ) -> None:
@@ -254,7 +266,7 @@ def test_drift_waits_while_nobody_makes_vectors(
         raise serving.InferenceUnavailable("nobody listens")
 
     ask(texts(1000))
-    monkeypatch.setattr(inference_process, "embed", away)
+    monkeypatch.setattr(inference_process, "predict", away)
     look({}, judge_now(scope))
     assert DriftRow.objects.count() == 1000
 

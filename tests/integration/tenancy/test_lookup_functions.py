@@ -13,6 +13,7 @@ LOOKUP_FUNCTIONS = {
     "invitation_lookup",
     "memberships_of",
     "organisation_by_slug",
+    "service_channel_by_key",
     "slug_taken",
     # sweepers: which message, job, key or detector of any organisation is due, and how many wait
     "finance_due_organisations",
@@ -22,6 +23,11 @@ LOOKUP_FUNCTIONS = {
     "modelhub_monitored_organisations",
     "outbox_claim",
     "outbox_lag",
+    "service_due_organisations",
+    # within the caller's own organisation: what row-level security would keep from an index
+    "vectors_words_having",
+    # what the web role can only add to, taken back for one conversation of the organisation in force
+    "service_events_erase",
 }
 # Owned by whoever runs the migrations. They make and drop partitions of marked tables, and tables of vectors for spaces
 # that the caller's organisation has, and nothing else.
@@ -30,6 +36,10 @@ OWNER_FUNCTIONS = {"partitions_maintain", "vectors_space_drop", "vectors_space_m
 # the state of a document.
 LOOKUP_TABLES = {
     "accounts_apikey",
+    "customer_service_channel",
+    "customer_service_conversation",
+    "customer_service_conversationentry",
+    "customer_service_source",
     "finance_sentiment_document",
     "finance_sentiment_monitorclock",
     "jobs_job",
@@ -38,9 +48,11 @@ LOOKUP_TABLES = {
     "modelhub_trafficbucket",
     "outbox_idempotencykey",
     "outbox_outboxmessage",
+    "realtime_event",
     "tenancy_invitation",
     "tenancy_membership",
     "tenancy_organisation",
+    "vectors_itemwords",
 }
 
 

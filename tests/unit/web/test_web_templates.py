@@ -17,9 +17,19 @@ TEMPLATES = sorted(
     for path in folder.glob("*/templates/**/*.html")
 )
 # The name, languages in their own words, formats, units.
-UNTRANSLATED = {"Rootstock", "English", "简体中文", "CSV", "JSON", "JSONL", "API", "OpenAPI"}
-UNTRANSLATED |= {"F1", "s", "ms", "kB", "MB", "GB", "p"}
-UNTRANSLATED |= {"AUROC", "chrF", "nDCG", "MRR", "TensorBoard"}
+UNTRANSLATED = {
+    "Rootstock",
+    "English",
+    "简体中文",
+    "中文",
+    "CSV",
+    "JSON",
+    "JSONL",
+    "API",
+    "OpenAPI",
+}
+UNTRANSLATED |= {"F1", "s", "ms", "kB", "MB", "GB", "p", "px"}
+UNTRANSLATED |= {"AUROC", "BM25", "chrF", "nDCG", "MRR", "TensorBoard"}
 WORD = re.compile(r"[^\W\d_]\w*")
 CODE = ("code", "kbd", "pre")
 TAG = re.compile(r"{%\s*comment\s*%}.*?{%\s*endcomment\s*%}|{#.*?#}|{%.*?%}|{{.*?}}", re.DOTALL)
