@@ -1,0 +1,11 @@
+"""Filled by its part."""
+
+from __future__ import annotations
+
+from django.db import migrations
+
+
+class Migration(migrations.Migration):
+    dependencies = [("finance_sentiment", "0004_entities")]
+
+    operations: list[migrations.operations.base.Operation] = []
