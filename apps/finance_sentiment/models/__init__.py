@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from apps.finance_sentiment.models.alerts import Alert, AlertEntry
 from apps.finance_sentiment.models.documents import Document, Sentiment, Story, StoryBand
 from apps.finance_sentiment.models.signals import (
     ALL_TOPICS,
-    Alert,
-    AlertEntry,
     MonitorClock,
     SurgeRule,
     TimeBucket,
