@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from apps.finance_sentiment.models.alerts import Alert, AlertEntry
 from apps.finance_sentiment.models.documents import Document, Sentiment, Story, StoryBand
+from apps.finance_sentiment.models.entities import Alias, Entity, EntityKind, Instrument, Mention
+from apps.finance_sentiment.models.rules import EVERYTHING, Monitor, Rule, Subject, SubjectKind
 from apps.finance_sentiment.models.signals import (
     ALL_TOPICS,
     MonitorClock,
@@ -11,17 +13,30 @@ from apps.finance_sentiment.models.signals import (
     TimeBucket,
     TopicMonitor,
 )
+from apps.finance_sentiment.models.topics import Topic, TopicProposal
 
 __all__ = [
     "ALL_TOPICS",
+    "EVERYTHING",
     "Alert",
     "AlertEntry",
+    "Alias",
     "Document",
+    "Entity",
+    "EntityKind",
+    "Instrument",
+    "Mention",
+    "Monitor",
     "MonitorClock",
+    "Rule",
     "Sentiment",
     "Story",
     "StoryBand",
+    "Subject",
+    "SubjectKind",
     "SurgeRule",
     "TimeBucket",
+    "Topic",
     "TopicMonitor",
+    "TopicProposal",
 ]
