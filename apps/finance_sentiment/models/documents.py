@@ -117,6 +117,10 @@ class Document(TenantModel):
     sentiment_probabilities = models.JSONField(null=True)
     topics = ArrayField(models.CharField(max_length=60), default=list)
     topic_probabilities = models.JSONField(null=True)
+    # what happened, such as "profit-warning"; empty when nothing of the known kinds did
+    event = models.CharField(max_length=40, blank=True)
+    # 1 for news, less for what was said of the same subject in the day before
+    novelty = models.FloatField(null=True)
     # [{"deployment", "version_id", "version"}]: which model versions decided
     models_used = models.JSONField(default=list)
     scored_at = models.DateTimeField(null=True)

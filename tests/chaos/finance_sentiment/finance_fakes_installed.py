@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from finance_fakes import FakeModels
 
-from apps.finance_sentiment import inference
+from apps.finance_sentiment.inference import deployed
 from apps.finance_sentiment.services import scoring
 
 fake = FakeModels()
 fake.seconds = 0.15
 scoring.targets_resolve = fake.targets
-inference.classify = fake.classify
+deployed.classify = fake.classify

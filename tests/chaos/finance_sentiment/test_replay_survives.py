@@ -19,7 +19,7 @@ import redis
 from django.conf import settings
 from django.core.management import call_command
 
-from apps.finance_sentiment import inference
+from apps.finance_sentiment.inference import deployed
 from apps.finance_sentiment.models import Document, Story, TimeBucket
 from apps.finance_sentiment.services import scoring
 from apps.finance_sentiment.tasks import tick
@@ -124,7 +124,7 @@ def test_kills_and_wipes_change_nothing_in_the_final_counts(
     fake = FakeModels()
     with monkeypatch.context() as patched:
         patched.setattr(scoring, "targets_resolve", fake.targets)
-        patched.setattr(inference, "classify", fake.classify)
+        patched.setattr(deployed, "classify", fake.classify)
         call_command("replay_documents", str(path), organisation=calm.slug)
         while pending(calm):
             batch = scoring.batch_prepare(organisation_id=calm.pk)

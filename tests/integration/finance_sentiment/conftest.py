@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from apps.finance_sentiment import inference
+from apps.finance_sentiment.inference import deployed
 from apps.finance_sentiment.services import requeueing, scoring
 from apps.finance_sentiment.services.detection import detection_run
 from apps.finance_sentiment.services.intake import document_parse, documents_upsert
@@ -27,7 +27,7 @@ def models(monkeypatch: pytest.MonkeyPatch) -> FakeModels:
     fake = FakeModels()
     monkeypatch.setattr(scoring, "targets_resolve", fake.targets)
     monkeypatch.setattr(requeueing, "targets_resolve", fake.targets)
-    monkeypatch.setattr(inference, "classify", fake.classify)
+    monkeypatch.setattr(deployed, "classify", fake.classify)
     return fake
 
 

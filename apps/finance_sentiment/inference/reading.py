@@ -1,0 +1,52 @@
+"""What a text is, before any model has seen it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ml_core.text import (
+    content_hash,
+    detect_language,
+    estimated_jaccard,
+    lsh_bands,
+    minhash_signature,
+    near_duplicate,
+    normalise,
+)
+
+__all__ = ["Reading", "estimated_jaccard", "near_duplicate", "read_text"]
+
+# The models read no more than the beginning; the rest would only travel to be cut off.
+READ_CHARACTERS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a text is, before any model has seen it."""
+
+    text: str
+    language: str
+    content_hash: bytes
+    signature: bytes
+    bands: list[int] = field(default_factory=list)
+
+    @property
+    def has_words(self) -> bool:
+        """Whether there is any letter or digit to read."""
+        return bool(self.bands)
+
+
+def read_text(*, title: str, body: str, hint: str) -> Reading:
+    """Language, keys for duplicates, and the text that models get.
+
+    Exact duplicates are equal in title and body; near duplicates are looked for by the title.
+    """
+    text = normalise(f"{title}\n{body[:READ_CHARACTERS]}" if body else title)
+    signature = minhash_signature(title)
+    return Reading(
+        text=text[:READ_CHARACTERS],
+        language=detect_language(text, hint=hint or None),
+        content_hash=content_hash(f"{title}\n{body}" if body else title),
+        signature=signature.astype("<u4").tobytes(),
+        bands=lsh_bands(signature),
+    )
