@@ -118,7 +118,7 @@ class Document(TenantModel):
     topics = ArrayField(models.CharField(max_length=60), default=list)
     topic_probabilities = models.JSONField(null=True)
     # what happened, such as "profit-warning"; empty when nothing of the known kinds did
-    event = models.CharField(max_length=40, blank=True)
+    event = models.CharField(max_length=40, blank=True, default="", db_default="")
     # 1 for news, less for what was said of the same subject in the day before
     novelty = models.FloatField(null=True)
     # [{"deployment", "version_id", "version"}]: which model versions decided
