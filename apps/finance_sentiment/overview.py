@@ -8,9 +8,8 @@ from django.utils.translation import gettext as _
 
 from apps.finance_sentiment.demo.stream import SOURCES as DEMO_SOURCES
 from apps.finance_sentiment.models import ALL_TOPICS, Alert, Document
-from apps.finance_sentiment.selectors.alerts import alerts_open
+from apps.finance_sentiment.selectors.alerts import alerts_open, subject_label
 from apps.finance_sentiment.selectors.trends import TrendPoint, trend_series
-from apps.finance_sentiment.topics import topic_label
 from rootstock.web.overview import Attention, Number
 from rootstock.web.timerange import TimeRange, time_range
 
@@ -46,7 +45,7 @@ def attention(request: HttpRequest) -> list[Attention]:
     alerts = Alert.objects.filter(state=Alert.State.OPEN).order_by("-opened_at")[:20]
     return [
         Attention(
-            title=_("Surge of negative news: %(topic)s") % {"topic": topic_label(alert.topic)},
+            title=_("Surge of negative news: %(topic)s") % {"topic": subject_label(alert.subject)},
             detail=_("%(peak)d negative stories in one window") % {"peak": alert.peak_negative},
             url=reverse("finance:alert", args=[alert.pk]),
             tone="bad",

@@ -21,6 +21,7 @@ from apps.finance_sentiment.selectors.alerts import (
     alert_payload,
     alert_stories,
     alerts_open,
+    subject_label,
 )
 from apps.finance_sentiment.selectors.documents import (
     DocumentQuery,
@@ -115,7 +116,7 @@ class AlertsView(RequiresMixin, View):
             alerts = alerts.filter(state=state)
         page = Paginator(alerts.order_by("-opened_at", "-id"), 50).get_page(request.GET.get("page"))
         for alert in page:
-            alert.topic_label = topic_label(alert.topic)  # type: ignore[attr-defined]
+            alert.topic_label = subject_label(alert.subject)  # type: ignore[attr-defined]
         return render(
             request,
             "finance_sentiment/alerts.html",
@@ -159,7 +160,7 @@ class AlertView(RequiresMixin, View):
             "finance_sentiment/alert.html",
             {
                 "alert": alert,
-                "topic": topic_label(alert.topic),
+                "topic": subject_label(alert.subject),
                 "stories": alert_stories(alert),
                 "entries": alert_entries(alert),
                 "latest": alert.evidence.get("latest", {}),
@@ -308,7 +309,7 @@ def _movers(span: TimeRange) -> list[dict[str, Any]]:
 
 
 def _alert_row(alert: Alert) -> dict[str, Any]:
-    return {**alert_payload(alert), "topic_label": topic_label(alert.topic)}
+    return {**alert_payload(alert), "topic_label": subject_label(alert.subject)}
 
 
 def _curl(request: HttpRequest) -> str:

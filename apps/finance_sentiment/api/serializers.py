@@ -7,7 +7,14 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from apps.finance_sentiment.models import Alert, AlertEntry, Document, Sentiment, SurgeRule
+from apps.finance_sentiment.models import (
+    Alert,
+    AlertEntry,
+    Document,
+    Sentiment,
+    SubjectKind,
+    SurgeRule,
+)
 from apps.finance_sentiment.selectors.alerts import alert_payload
 from apps.finance_sentiment.services.intake import MAX_BATCH, MAX_LENGTH
 
@@ -175,11 +182,28 @@ class AlertStoryOutput(serializers.Serializer[Any]):
     first_seen_at = serializers.DateTimeField()
 
 
+class SubjectOutput(serializers.Serializer[Any]):
+    """What a signal is about."""
+
+    kind = serializers.ChoiceField(SubjectKind.values)
+    key = serializers.CharField(allow_blank=True)
+    label = serializers.CharField()  # type: ignore[assignment]
+
+
+class AlertRuleOutput(serializers.Serializer[Any]):
+    """The rule that raised an alert; without an id when it is deleted."""
+
+    id = serializers.UUIDField(allow_null=True)
+    name = serializers.CharField(allow_blank=True)
+
+
 class AlertOutput(serializers.Serializer[Any]):
-    """A surge of negative stories. The empty topic means all topics together."""
+    """What a rule saw on a subject."""
 
     id = serializers.UUIDField()
-    topic = serializers.CharField(allow_blank=True)
+    rule = AlertRuleOutput()
+    subject = SubjectOutput()
+    topic = serializers.CharField(allow_blank=True, help_text="Empty for any other subject.")
     state = serializers.ChoiceField(Alert.State.values)
     opened_at = serializers.DateTimeField()
     last_seen_at = serializers.DateTimeField()

@@ -150,7 +150,7 @@ class AlertsView(ApiView):
         elif state:
             alerts = alerts.filter(state=state)
         if "topic" in wanted.validated_data:
-            alerts = alerts.filter(topic=wanted.validated_data["topic"])
+            alerts = alerts.filter(kind="topic", key=wanted.validated_data["topic"])
         return paginate(
             self, request, alerts, serializers.AlertOutput, ordering=("-opened_at", "-id")
         )

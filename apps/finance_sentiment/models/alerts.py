@@ -5,11 +5,12 @@ from __future__ import annotations
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from apps.finance_sentiment.models.rules import Rule, Subject, SubjectKind
 from rootstock.tenancy.models import TenantModel
 
 
 class Alert(TenantModel):
-    """A surge of negative stories on a topic, with the numbers and stories that show it.
+    """What a rule saw on a subject, with the numbers and stories that show it.
 
     Times are event times, so an alert of a replay lies where its documents lie.
     """
@@ -21,7 +22,11 @@ class Alert(TenantModel):
         ACKNOWLEDGED = "acknowledged", _("Acknowledged")
         RESOLVED = "resolved", _("Resolved")
 
-    topic = models.CharField(max_length=60, blank=True)
+    # The rule may be deleted; its name and figures stay with the alert.
+    rule = models.ForeignKey(Rule, null=True, on_delete=models.SET_NULL, related_name="alerts")
+    rule_name = models.CharField(max_length=80, blank=True)
+    kind = models.CharField(max_length=16, choices=SubjectKind.choices, default=SubjectKind.TOPIC)
+    key = models.CharField(max_length=200, blank=True)
     state = models.CharField(max_length=12, choices=State.choices, default=State.OPEN)
     opened_at = models.DateTimeField()
     last_seen_at = models.DateTimeField()
@@ -38,19 +43,31 @@ class Alert(TenantModel):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["organisation", "topic"],
+                fields=["organisation", "rule", "kind", "key"],
+                nulls_distinct=False,
                 condition=~models.Q(state="resolved"),
                 name="finance_alert_open_once",
             ),
         ]
         indexes = [
             models.Index(
-                fields=["organisation", "topic", "-opened_at"], name="finance_alert_topic"
+                fields=["organisation", "kind", "key", "-opened_at"], name="finance_alert_subject"
             ),
+            models.Index(fields=["organisation", "-opened_at", "-id"], name="finance_alert_newest"),
         ]
 
     def __str__(self) -> str:
-        return f"{self.topic or '*'} {self.opened_at.isoformat()}"
+        return f"{self.kind}:{self.key} {self.opened_at.isoformat()}"
+
+    @property
+    def subject(self) -> Subject:
+        """What it is about."""
+        return Subject(self.kind, self.key)
+
+    @property
+    def topic(self) -> str:
+        """The topic it is about; "" for any other subject."""
+        return self.key if self.kind == SubjectKind.TOPIC else ""
 
 
 class AlertEntry(TenantModel):

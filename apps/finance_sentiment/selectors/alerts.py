@@ -4,11 +4,43 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
-from apps.finance_sentiment.models import Alert, AlertEntry, Story
+from apps.finance_sentiment.models import (
+    Alert,
+    AlertEntry,
+    Document,
+    Entity,
+    Mention,
+    Story,
+    Subject,
+    SubjectKind,
+)
+from apps.finance_sentiment.topics import topic_label
+
+
+def subject_label(subject: Subject) -> str:
+    """What people call the subject, in the current language."""
+    kind, key = subject
+    if kind == SubjectKind.ALL or not key:
+        return _("All topics")
+    if kind == SubjectKind.TOPIC:
+        return topic_label(key)
+    if kind == SubjectKind.ENTITY:
+        return _entity_name(key) or key
+    return key
+
+
+def _entity_name(key: str) -> str:
+    try:
+        entity = Entity.objects.filter(pk=uuid.UUID(key)).first()
+    except ValueError:
+        entity = Entity.objects.filter(key=key).first()
+    return entity.name if entity else ""
 
 
 def alerts_open() -> QuerySet[Alert]:
@@ -21,6 +53,8 @@ def alert_payload(alert: Alert) -> dict[str, Any]:
     latest = alert.evidence.get("latest", {})
     return {
         "id": str(alert.pk),
+        "rule": {"id": str(alert.rule_id) if alert.rule_id else None, "name": alert.rule_name},
+        "subject": {"kind": alert.kind, "key": alert.key, "label": subject_label(alert.subject)},
         "topic": alert.topic,
         "state": alert.state,
         "opened_at": alert.opened_at.isoformat(),
@@ -68,3 +102,27 @@ def story_facts(story_ids: Iterable[uuid.UUID]) -> list[dict[str, Any]]:
         for story_id in story_ids
         if (story := stories.get(story_id)) is not None
     ]
+
+
+def alert_stories_find(
+    *, subject: Subject, start: datetime, end: datetime, limit: int
+) -> list[uuid.UUID]:
+    """The negative stories of a subject that began in [start, end), the most told first."""
+    stories = Story.objects.filter(
+        first_seen_at__gte=start, first_seen_at__lt=end, sentiment="negative"
+    )
+    kind, key = subject
+    if kind == SubjectKind.TOPIC and key:
+        stories = stories.filter(topics__contains=[key])
+    elif kind == SubjectKind.SOURCE_GROUP:
+        stories = stories.filter(sources__contains=[key])
+    elif kind == SubjectKind.ENTITY:
+        told = Mention.objects.filter(entity_id=key).values("document_id")
+        stories = stories.filter(
+            pk__in=Document.objects.filter(
+                pk__in=told, published_at__gte=start, story__isnull=False
+            ).values("story_id")
+        )
+    return list(
+        stories.order_by("-document_count", "-first_seen_at").values_list("id", flat=True)[:limit]
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,9 +10,14 @@ from typing import Any
 from django.utils import timezone
 
 from apps.finance_sentiment.inference import Verdict
-from apps.finance_sentiment.models import Alert, AlertEntry, SurgeRule
-from apps.finance_sentiment.selectors.alerts import alert_payload, story_facts
-from apps.finance_sentiment.selectors.signals import models_of_stories, negative_stories
+from apps.finance_sentiment.models import Alert, AlertEntry, Rule, Subject
+from apps.finance_sentiment.selectors.alerts import (
+    alert_payload,
+    alert_stories_find,
+    story_facts,
+    subject_label,
+)
+from apps.finance_sentiment.selectors.signals import models_of_stories
 from rootstock.audit.services import audit_record
 from rootstock.common.actors import SYSTEM, Actor
 from rootstock.realtime.services import event_append_many
@@ -53,24 +58,29 @@ def verdict_facts(verdict: Verdict) -> dict[str, Any]:
 
 
 def alert_open(
-    *, topic: str, verdict: Verdict, before: Sequence[Verdict], rule: SurgeRule
+    *,
+    rule: Rule | None,
+    subject: Subject,
+    verdict: Verdict,
+    before: Sequence[Verdict],
+    figures: Mapping[str, Any] | None = None,
 ) -> Change:
-    """A new alert for `topic`, raised by `verdict`; `before` are the verdicts that led to it."""
+    """A new alert of `rule` for `subject`, raised by `verdict`.
+
+    Args:
+        before: the verdicts that led to it. figures: those of the rule as it is now; the evidence keeps them.
+    """
     alert = Alert(
-        topic=topic,
+        rule=rule,
+        rule_name=rule.name if rule else "",
+        kind=subject.kind,
+        key=subject.key,
         opened_at=verdict.since or verdict.start,
         last_seen_at=verdict.start,
         evidence={
             "opening": verdict_facts(verdict),
             "series": [verdict_facts(earlier) for earlier in before],
-            "rule": {
-                "id": str(rule.pk),
-                "bucket_seconds": rule.bucket_seconds,
-                "window": rule.window,
-                "minimum_negative": rule.minimum_negative,
-                "count_factor": rule.count_factor,
-                "share_gain": rule.share_gain,
-            },
+            "rule": {**(figures or {}), "id": str(rule.pk) if rule else None},
         },
     )
     _take(alert, verdict)
@@ -132,7 +142,7 @@ def alert_acknowledge(*, alert: Alert, actor: Actor, comment: str = "") -> Alert
     audit_record(
         actor=actor,
         action="finance.alert.acknowledge",
-        target=f"alert {alert.topic or 'all topics'}",
+        target=f"alert {subject_label(alert.subject)}",
         target_id=str(alert.pk),
         changes={"comment": comment} if comment else None,
     )
@@ -161,8 +171,8 @@ def _take(alert: Alert, verdict: Verdict) -> None:
     series = {point["start"]: point for point in alert.evidence.get("series", [])}
     series[facts["start"]] = facts
     opening = datetime.fromisoformat(alert.evidence["opening"]["window_start"])
-    stories = negative_stories(
-        topic=alert.topic, start=opening, end=verdict.window_end, limit=STORIES_KEPT
+    stories = alert_stories_find(
+        subject=alert.subject, start=opening, end=verdict.window_end, limit=STORIES_KEPT
     )
     known = alert.evidence.get("stories", [])
     alert.evidence = {
@@ -188,11 +198,15 @@ def _log(
     )
 
 
-def alert_covering(*, topic: str, moment: datetime, tolerance: timedelta) -> Alert | None:
+def alert_covering(
+    *, rule: Rule | None, subject: Subject, moment: datetime, tolerance: timedelta
+) -> Alert | None:
     """The resolved alert that a surge raised at `moment` belongs to, if it was noticed before."""
     return (
         Alert.objects.filter(
-            topic=topic,
+            rule=rule,
+            kind=subject.kind,
+            key=subject.key,
             state=Alert.State.RESOLVED,
             opened_at__lte=moment + tolerance,
             resolved_at__gte=moment,

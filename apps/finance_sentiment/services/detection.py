@@ -26,8 +26,11 @@ from apps.finance_sentiment.inference import (
 )
 from apps.finance_sentiment.models import (
     ALL_TOPICS,
+    EVERYTHING,
     Alert,
     MonitorClock,
+    Subject,
+    SubjectKind,
     SurgeRule,
     TopicMonitor,
 )
@@ -224,11 +227,17 @@ def _alerts(
             changes += [change] if change else []
         elif alert is None and verdict.is_open and (verdict.raised or is_last):
             earlier = alert_covering(
-                topic=topic, moment=verdict.since or verdict.start, tolerance=span.lateness
+                rule=None,
+                subject=_subject(topic),
+                moment=verdict.since or verdict.start,
+                tolerance=span.lateness,
             )
             if earlier is None:
                 change = alert_open(
-                    topic=topic, verdict=verdict, before=verdicts[:place], rule=span.rule
+                    rule=None,
+                    subject=_subject(topic),
+                    verdict=verdict,
+                    before=verdicts[:place],
                 )
             elif is_last:
                 change = alert_reopen(alert=earlier, verdict=verdict)
@@ -237,6 +246,10 @@ def _alerts(
             changes.append(change)
             alert = change.alert
     return _condensed(changes)
+
+
+def _subject(topic: str) -> Subject:
+    return Subject(SubjectKind.TOPIC, topic) if topic else EVERYTHING
 
 
 def _condensed(changes: Sequence[Change]) -> list[Change]:

@@ -189,7 +189,7 @@ def test_paused_headlines_wait_until_they_are_asked_for(page, send):
 def test_an_alert_appears_is_taken_and_goes_without_reload(page, organisation):
     with organisation_scope(organisation.pk):
         alert = Alert.objects.create(
-            topic="energy",
+            key="energy",
             opened_at=datetime.now(UTC),
             last_seen_at=datetime.now(UTC),
             evidence={"latest": {"observed": 12, "expected": 1.5}},

@@ -266,7 +266,7 @@ def test_the_rule_is_guarded_by_its_etag(api):
 def test_alerts_are_listed_read_and_acknowledged(api, organisation, make_key):
     with organisation_scope(organisation.pk):
         alert = Alert.objects.create(
-            topic="energy", opened_at=NOW, last_seen_at=NOW, evidence={"series": []}
+            key="energy", opened_at=NOW, last_seen_at=NOW, evidence={"series": []}
         )
     listed = api.get("/api/v1/finance/alerts", state="unresolved").json()["results"]
     assert [item["id"] for item in listed] == [str(alert.pk)]
