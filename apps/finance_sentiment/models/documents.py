@@ -9,6 +9,7 @@ from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from apps.finance_sentiment.models.sources import Source
 from rootstock.tenancy.models import Organisation, TenantModel
 from rootstock.tenancy.scope import current_organisation_id
 
@@ -101,6 +102,11 @@ class Document(TenantModel):
 
     external_id = models.CharField(max_length=200)
     source = models.CharField(max_length=100)
+    # the row of that name; its credibility and group are read there
+    source_ref = models.ForeignKey(
+        Source, null=True, on_delete=models.SET_NULL, related_name="documents", db_index=False
+    )
+    source_ref_id: uuid.UUID | None
     title = models.TextField()
     body = models.TextField(blank=True)
     url = models.TextField(blank=True)
@@ -108,6 +114,10 @@ class Document(TenantModel):
     language = models.CharField(max_length=35, blank=True)
     language_detected = models.CharField(max_length=8, blank=True)
     published_at = models.DateTimeField()
+    # the source told no usable time: `published_at` is when it was first seen
+    is_undated = models.BooleanField(default=False)
+    # the time that the source told where it cannot be, in the future or before 1970
+    declared_at = models.DateTimeField(null=True)
     received_at = models.DateTimeField()
     revision = models.PositiveIntegerField(default=1)
 
@@ -160,6 +170,7 @@ class Document(TenantModel):
             ),
             models.Index(fields=["organisation", "content_hash"], name="finance_document_hash"),
             models.Index(fields=["organisation", "external_id"], name="finance_document_external"),
+            models.Index(fields=["source_ref", "-received_at"], name="finance_document_source"),
             GinIndex(fields=["topics"], name="finance_document_topics", fastupdate=True),
         ]
 

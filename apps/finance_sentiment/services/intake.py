@@ -13,6 +13,7 @@ from django.db import connection
 from django.utils.translation import gettext as _
 
 from apps.finance_sentiment.models import MonitorClock
+from apps.finance_sentiment.services.sources.names import sources_ensure
 from rootstock.common.ids import uuid7
 from rootstock.outbox.services import outbox_write
 from rootstock.tenancy.scope import current_organisation_id
@@ -48,6 +49,9 @@ class IncomingDocument:
     body: str = ""
     url: str = ""
     language: str = ""
+    # the source told no usable time, or this one
+    is_undated: bool = False
+    declared_at: datetime | None = None
 
     @property
     def key(self) -> tuple[str, str]:
@@ -200,18 +204,24 @@ _CURRENT = ", ".join(f"document.{column.strip()}" for column in _COLUMNS.split("
 _UPSERT = f"""
     INSERT INTO finance_sentiment_document AS document (
         id, organisation_id, created_at, updated_at, received_at, source, external_id, {_COLUMNS},
+        is_undated, declared_at, source_ref_id,
         revision, status, unscored_reason, sentiment, language_detected, topics, models_used,
         attempts
     )
     SELECT id, %s, now(), now(), now(), source, external_id, {_COLUMNS},
+           is_undated, declared_at, source_ref_id,
            1, 'pending', '', '', '', '{{}}', '[]', 0
     FROM unnest(
         %s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
-        %s::timestamptz[]
-    ) AS incoming (id, source, external_id, {_COLUMNS})
+        %s::timestamptz[], %s::boolean[], %s::timestamptz[], %s::uuid[]
+    ) AS incoming (
+        id, source, external_id, {_COLUMNS}, is_undated, declared_at, source_ref_id
+    )
     ORDER BY source, external_id
     ON CONFLICT (organisation_id, source, external_id) DO UPDATE
     SET ({_COLUMNS}) = ({_EXCLUDED}),
+        is_undated = excluded.is_undated, declared_at = excluded.declared_at,
+        source_ref_id = excluded.source_ref_id,
         revision = document.revision + 1, status = 'pending', unscored_reason = '',
         claimed_until = NULL, attempts = 0, received_at = now(), updated_at = now()
     WHERE ({_CURRENT}) IS DISTINCT FROM ({_EXCLUDED})
@@ -221,6 +231,7 @@ _UPSERT = f"""
 
 def _upsert(documents: Sequence[IncomingDocument]) -> list[bool]:
     """For each row that was written, whether it is new."""
+    sources = sources_ensure(names=[document.source for document in documents])
     with connection.cursor() as cursor:
         cursor.execute(
             _UPSERT,
@@ -234,6 +245,9 @@ def _upsert(documents: Sequence[IncomingDocument]) -> list[bool]:
                 [document.url for document in documents],
                 [document.language for document in documents],
                 [document.published_at for document in documents],
+                [document.is_undated for document in documents],
+                [document.declared_at for document in documents],
+                [sources[document.source] for document in documents],
             ],
         )
         return [row[0] for row in cursor.fetchall()]
