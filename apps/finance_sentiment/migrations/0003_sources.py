@@ -51,7 +51,7 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name="SourceItem",
+            name="Source",
             fields=[
                 (
                     "id",
@@ -64,12 +64,54 @@ class Migration(migrations.Migration):
                 ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("updated_at", models.DateTimeField(auto_now=True)),
-                ("external_id", models.CharField(max_length=200)),
-                ("guid_key", models.BinaryField(max_length=16, null=True)),
-                ("link_key", models.BinaryField(max_length=16, null=True)),
-                ("content_key", models.BinaryField(max_length=16)),
-                ("published_at", models.DateTimeField()),
-                ("is_undated", models.BooleanField(default=False)),
+                ("name", models.CharField(max_length=100)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("feed", "Feed"),
+                            ("list", "List page"),
+                            ("comments", "Comment page"),
+                            ("hook", "Inbound webhook"),
+                            ("push", "REST and files"),
+                        ],
+                        default="push",
+                        max_length=8,
+                    ),
+                ),
+                ("url", models.TextField(blank=True)),
+                ("moved_from", models.TextField(blank=True)),
+                ("source_group", models.CharField(blank=True, max_length=60)),
+                (
+                    "credibility",
+                    models.FloatField(
+                        default=0.5,
+                        validators=[
+                            django.core.validators.MinValueValidator(0.0),
+                            django.core.validators.MaxValueValidator(1.0),
+                        ],
+                    ),
+                ),
+                ("language", models.CharField(blank=True, max_length=35)),
+                ("enabled", models.BooleanField(default=True)),
+                ("interval_seconds", models.PositiveIntegerField(default=900)),
+                ("selectors", models.JSONField(blank=True, default=dict)),
+                ("fetch_articles", models.BooleanField(default=False)),
+                ("hook_key", models.CharField(blank=True, max_length=40)),
+                ("secret", rootstock.common.secrets.EncryptedTextField(blank=True, default="")),
+                ("old_secret", rootstock.common.secrets.EncryptedTextField(blank=True, default="")),
+                ("old_secret_until", models.DateTimeField(blank=True, null=True)),
+                ("archived_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "organisation",
+                    models.ForeignKey(
+                        default=rootstock.tenancy.scope.current_organisation_id,
+                        editable=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="tenancy.organisation",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
@@ -152,20 +194,28 @@ class Migration(migrations.Migration):
                 ("succeeded_at", models.DateTimeField(null=True)),
                 ("new_at", models.DateTimeField(null=True)),
                 ("recent", models.JSONField(default=list)),
+                (
+                    "organisation",
+                    models.ForeignKey(
+                        default=rootstock.tenancy.scope.current_organisation_id,
+                        editable=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="tenancy.organisation",
+                    ),
+                ),
+                (
+                    "source",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="polling",
+                        to="finance_sentiment.source",
+                    ),
+                ),
             ],
         ),
-        migrations.AddField(
-            model_name="document",
-            name="declared_at",
-            field=models.DateTimeField(null=True),
-        ),
-        migrations.AddField(
-            model_name="document",
-            name="is_undated",
-            field=models.BooleanField(default=False),
-        ),
         migrations.CreateModel(
-            name="Source",
+            name="SourceItem",
             fields=[
                 (
                     "id",
@@ -178,44 +228,12 @@ class Migration(migrations.Migration):
                 ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("updated_at", models.DateTimeField(auto_now=True)),
-                ("name", models.CharField(max_length=100)),
-                (
-                    "kind",
-                    models.CharField(
-                        choices=[
-                            ("feed", "Feed"),
-                            ("list", "List page"),
-                            ("comments", "Comment page"),
-                            ("hook", "Inbound webhook"),
-                            ("push", "REST and files"),
-                        ],
-                        default="push",
-                        max_length=8,
-                    ),
-                ),
-                ("url", models.TextField(blank=True)),
-                ("moved_from", models.TextField(blank=True)),
-                ("source_group", models.CharField(blank=True, max_length=60)),
-                (
-                    "credibility",
-                    models.FloatField(
-                        default=0.5,
-                        validators=[
-                            django.core.validators.MinValueValidator(0.0),
-                            django.core.validators.MaxValueValidator(1.0),
-                        ],
-                    ),
-                ),
-                ("language", models.CharField(blank=True, max_length=35)),
-                ("enabled", models.BooleanField(default=True)),
-                ("interval_seconds", models.PositiveIntegerField(default=900)),
-                ("selectors", models.JSONField(blank=True, default=dict)),
-                ("fetch_articles", models.BooleanField(default=False)),
-                ("hook_key", models.CharField(blank=True, max_length=40)),
-                ("secret", rootstock.common.secrets.EncryptedTextField(blank=True, default="")),
-                ("old_secret", rootstock.common.secrets.EncryptedTextField(blank=True, default="")),
-                ("old_secret_until", models.DateTimeField(blank=True, null=True)),
-                ("archived_at", models.DateTimeField(blank=True, null=True)),
+                ("external_id", models.CharField(max_length=200)),
+                ("guid_key", models.BinaryField(max_length=16, null=True)),
+                ("link_key", models.BinaryField(max_length=16, null=True)),
+                ("content_key", models.BinaryField(max_length=16)),
+                ("published_at", models.DateTimeField()),
+                ("is_undated", models.BooleanField(default=False)),
                 (
                     "organisation",
                     models.ForeignKey(
@@ -224,6 +242,14 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="+",
                         to="tenancy.organisation",
+                    ),
+                ),
+                (
+                    "source",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="items",
+                        to="finance_sentiment.source",
                     ),
                 ),
             ],
@@ -318,6 +344,16 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name="document",
+            name="declared_at",
+            field=models.DateTimeField(null=True),
+        ),
+        migrations.AddField(
+            model_name="document",
+            name="is_undated",
+            field=models.BooleanField(default=False),
+        ),
+        migrations.AddField(
+            model_name="document",
             name="source_ref",
             field=models.ForeignKey(
                 db_index=False,
@@ -331,46 +367,6 @@ class Migration(migrations.Migration):
             model_name="document",
             index=models.Index(
                 fields=["source_ref", "-received_at"], name="finance_document_source"
-            ),
-        ),
-        migrations.AddField(
-            model_name="sourceitem",
-            name="organisation",
-            field=models.ForeignKey(
-                default=rootstock.tenancy.scope.current_organisation_id,
-                editable=False,
-                on_delete=django.db.models.deletion.CASCADE,
-                related_name="+",
-                to="tenancy.organisation",
-            ),
-        ),
-        migrations.AddField(
-            model_name="sourceitem",
-            name="source",
-            field=models.ForeignKey(
-                on_delete=django.db.models.deletion.CASCADE,
-                related_name="items",
-                to="finance_sentiment.source",
-            ),
-        ),
-        migrations.AddField(
-            model_name="sourcepolling",
-            name="organisation",
-            field=models.ForeignKey(
-                default=rootstock.tenancy.scope.current_organisation_id,
-                editable=False,
-                on_delete=django.db.models.deletion.CASCADE,
-                related_name="+",
-                to="tenancy.organisation",
-            ),
-        ),
-        migrations.AddField(
-            model_name="sourcepolling",
-            name="source",
-            field=models.OneToOneField(
-                on_delete=django.db.models.deletion.CASCADE,
-                related_name="polling",
-                to="finance_sentiment.source",
             ),
         ),
         migrations.AddConstraint(

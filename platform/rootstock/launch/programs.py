@@ -58,6 +58,7 @@ def programs(variables: Mapping[str, str], *, host: str, port: int) -> list[Prog
             partial(web_answers, reachable(host), port),
         ),
         worker("worker", variables, queues="default,ingest", threads=worker_threads(variables)),
+        worker("poller", variables, queues="polling", threads=poller_threads(variables)),
         worker("trainer", variables, queues="training", threads=1),
         Program(
             "beat",
@@ -123,6 +124,11 @@ def broker_url(redis_url: str) -> str:
 def worker_threads(variables: Mapping[str, str]) -> int:
     """How many tasks the worker runs at once."""
     return int(variables.get("ROOTSTOCK_WORKER_THREADS") or 4)
+
+
+def poller_threads(variables: Mapping[str, str]) -> int:
+    """How many sources are asked at once; they mostly wait."""
+    return int(variables.get("ROOTSTOCK_POLLER_THREADS") or 16)
 
 
 def web_answers(host: str, port: int) -> bool:

@@ -10,6 +10,7 @@ from rootstock.tenancy.rls import APP_ROLE, LOOKUP_ROLE, call_lookup
 LOOKUP_FUNCTIONS = {
     # before an organisation is known
     "api_key_lookup",
+    "finance_source_by_hook",
     "invitation_lookup",
     "memberships_of",
     "organisation_by_slug",
@@ -17,6 +18,7 @@ LOOKUP_FUNCTIONS = {
     "slug_taken",
     # sweepers: which message, job, key or detector of any organisation is due, and how many wait
     "finance_due_organisations",
+    "finance_sources_claim",
     "idempotency_expire",
     "jobs_count",
     "jobs_expired",
@@ -42,6 +44,8 @@ LOOKUP_TABLES = {
     "customer_service_source",
     "finance_sentiment_document",
     "finance_sentiment_monitorclock",
+    "finance_sentiment_source",
+    "finance_sentiment_sourcepolling",
     "jobs_job",
     "modelhub_alarm",
     "modelhub_deployment",

@@ -9,7 +9,6 @@ from urllib.parse import urljoin, urlsplit
 
 from django.utils.translation import gettext_noop
 
-from apps.customer_service.services.crawling.robots import AGENT, MOST_BYTES, Robots, robots_parse
 from apps.customer_service.services.crawling.sitemaps import same_site
 from apps.customer_service.services.reading.document import MAX_BYTES
 from rootstock.common.http import (
@@ -19,6 +18,7 @@ from rootstock.common.http import (
     HttpError,
     fetch,
 )
+from rootstock.common.robots import AGENT, MOST_BYTES, Robots, robots_parse
 
 SECONDS = 30.0
 LEAST_DELAY_SECONDS = 0.5

@@ -167,7 +167,7 @@ CELERY_TASK_DEFAULT_QUEUE = "default"
 # kombu ships no types
 CELERY_TASK_QUEUES = [
     Queue(name)  # type: ignore[no-untyped-call]
-    for name in ("default", "ingest", "training")
+    for name in ("default", "ingest", "polling", "training")
 ]
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
@@ -200,6 +200,15 @@ CELERY_BEAT_SCHEDULE = {
     "service-versions": {
         "task": "rootstock.service.knowledge_tidy",
         "schedule": crontab(minute=43),
+    },
+    "finance-polls": {
+        "task": "rootstock.finance.polls_start",
+        "schedule": 2.0,
+        "options": {"expires": 4},
+    },
+    "finance-sources-tidy": {
+        "task": "rootstock.finance.sources_tidy",
+        "schedule": crontab(minute=53),
     },
     "finance-tick": {"task": "rootstock.finance.tick", "schedule": 3.0, "options": {"expires": 6}},
 }
