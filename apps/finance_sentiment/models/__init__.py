@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
-from apps.finance_sentiment.models.alerts import Alert, AlertEntry
+from apps.finance_sentiment.models.alerting import (
+    AlertChannel,
+    AlertPolicy,
+    AlertRoute,
+    EscalationChain,
+    EscalationStep,
+    Medium,
+    NoticeSettings,
+    Silence,
+)
+from apps.finance_sentiment.models.alerts import (
+    Alert,
+    AlertEntry,
+    AlertGroup,
+    Notification,
+    NotificationAttempt,
+)
 from apps.finance_sentiment.models.documents import Document, Sentiment, Story, StoryBand
 from apps.finance_sentiment.models.entities import Alias, Entity, EntityKind, Instrument, Mention
 from apps.finance_sentiment.models.rules import EVERYTHING, Monitor, Rule, Subject, SubjectKind
@@ -31,21 +47,32 @@ __all__ = [
     "EVERYTHING",
     "POLLED",
     "Alert",
+    "AlertChannel",
     "AlertEntry",
+    "AlertGroup",
+    "AlertPolicy",
+    "AlertRoute",
     "Alias",
     "Document",
     "Entity",
     "EntityKind",
+    "EscalationChain",
+    "EscalationStep",
     "Fault",
     "HookDelivery",
     "Instrument",
+    "Medium",
     "Mention",
     "Monitor",
     "MonitorClock",
     "Note",
+    "NoticeSettings",
+    "Notification",
+    "NotificationAttempt",
     "RefusedItem",
     "Rule",
     "Sentiment",
+    "Silence",
     "Source",
     "SourceItem",
     "SourceKind",
