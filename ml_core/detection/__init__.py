@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ml_core.lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from ml_core.detection.counters import DETECTORS
     from ml_core.detection.drift import (
         DriftError,
         DriftReference,
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
     )
     from ml_core.detection.surge import SurgeDetector
     from ml_core.detection.types import (
+        THRESHOLDS,
         Bucket,
         LateBucket,
+        Measure,
         Phase,
         Reason,
         SurgeConfig,
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "DETECTORS",
+    "THRESHOLDS",
     "Bucket",
     "DriftError",
     "DriftReference",
@@ -35,6 +40,7 @@ __all__ = [
     "DriftVerdict",
     "DriftWindow",
     "LateBucket",
+    "Measure",
     "Phase",
     "Reason",
     "SurgeConfig",
@@ -47,6 +53,7 @@ __getattr__, __dir__ = lazy_exports(
     __name__,
     {
         "Bucket": "types",
+        "DETECTORS": "counters",
         "DriftError": "drift",
         "DriftReference": "drift",
         "DriftRows": "drift",
@@ -54,11 +61,13 @@ __getattr__, __dir__ = lazy_exports(
         "DriftVerdict": "drift",
         "DriftWindow": "drift",
         "LateBucket": "types",
+        "Measure": "types",
         "Phase": "types",
         "Reason": "types",
         "SurgeConfig": "types",
         "SurgeDetector": "surge",
         "SurgeState": "types",
+        "THRESHOLDS": "types",
         "Verdict": "types",
     },
 )

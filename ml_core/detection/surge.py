@@ -1,13 +1,11 @@
-"""Surges of negative stories: a count-aware test with memory.
+"""Surges: a test of count and share with memory.
 
 For each bucket the window of the last ``config.window`` buckets is compared with a baseline made of
 older ones:
 
-* count: tail probability of the number of negative stories under a negative binomial whose mean is
-  the baseline's and whose spread has two sources, how little the baseline has seen (gamma-Poisson
-  predictive) and how much true rates wander (``config.overdispersion``);
-* share: tail probability of the same number given all stories of the window, under a beta-binomial
-  around the baseline's share. More news of every kind is no surge of bad news.
+* count: how far the number of stories is above what one of the models of ``counters`` expects;
+* share: tail probability of the number of negative stories given all stories of the window, under a
+  beta-binomial around the baseline's share. More news of every kind is no surge of bad news.
 
 A bucket enters the baseline only when it leaves the window, clipped, and not at all when it was
 part of a suspected or confirmed surge: the baseline does not learn from what it is there to find.
@@ -18,12 +16,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
 
-from ml_core.detection.tails import beta_binomial_tail, negative_binomial_tail
+from ml_core.detection.baseline import moved, seen
+from ml_core.detection.counters import DETECTORS
+from ml_core.detection.tails import beta_binomial_tail
 from ml_core.detection.types import (
     Bucket,
     LateBucket,
     Mean,
+    Measure,
     Phase,
     Reason,
     Recent,
@@ -38,9 +41,6 @@ from ml_core.detection.types import (
 # baseline share stays so uncertain that not even 31 negative stories of 35 differ from it.
 _PRIOR_SHARE = 0.25
 _PRIOR_STORIES = 10.0
-# A topic that was silent for as long as the baseline remembers still expects something: half a
-# negative story in all that time (Jeffreys' prior of a Poisson rate).
-_PRIOR_NEGATIVE = 0.5
 _MAXIMUM_SIGNIFICANCE = 300.0
 
 
@@ -50,9 +50,10 @@ class _Reading:
 
     total: int
     negative: int
+    observed: int
     expected: float
     baseline_share: float
-    count_significance: float
+    strength: float
     share_significance: float
     score: float
     reason: Reason
@@ -75,7 +76,7 @@ class _Change:
 
 
 class SurgeDetector:
-    """Judges buckets of one topic. Holds no state of its own: one detector serves every topic.
+    """Judges buckets of one subject. Holds no state of its own: one detector serves every subject.
 
     >>> detector = SurgeDetector(SurgeConfig.for_bucket(60))
     >>> state, verdict = detector.update(state, Bucket(minute, total=9, negative=7))
@@ -85,6 +86,7 @@ class SurgeDetector:
     def __init__(self, config: SurgeConfig) -> None:
         self.config = config
         self._length = bucket_length(config)
+        self._model = DETECTORS[config.detector](config)
 
     def update(self, state: SurgeState, bucket: Bucket) -> tuple[SurgeState, Verdict]:
         """Advance ``state`` by the next bucket; buckets that are missing in between are empty ones.
@@ -137,9 +139,18 @@ class SurgeDetector:
         return replace(
             state,
             last_start=state.last_start + empty * self._length,
-            fast=_decayed(state.fast, self.config.fast_half_life, empty),
-            slow=_decayed(state.slow, self.config.slow_half_life, empty),
+            share=_moved(state.share, 0.0, 0.0, self.config.slow_half_life, empty),
+            memory=self._silence(state.memory, state.last_start + self._length, empty),
         )
+
+    def _silence(self, memory: dict[str, Any], start: datetime, empty: int) -> dict[str, Any]:
+        """The model's memory after so many empty buckets: at once, or by the hour where hours matter."""
+        while empty:
+            rest = timedelta(hours=1) - timedelta(minutes=start.minute, seconds=start.second)
+            times = min(empty, max(1, rest // self._length)) if self.config.season else empty
+            memory = self._model.learn(memory, start, 0.0, times)
+            start, empty = start + times * self._length, empty - times
+        return memory
 
     def _is_idle(self, state: SurgeState) -> bool:
         return (
@@ -153,26 +164,27 @@ class SurgeDetector:
     ) -> tuple[SurgeState, _Reading]:
         config = self.config
         recent = [*state.recent, Recent(bucket.total, bucket.negative)]
-        fast, slow = state.fast, state.slow
+        share, memory = state.share, state.memory or self._model.start()
         while len(recent) > config.window:
             oldest = recent.pop(0)
             if not oldest.excluded:
-                fast = self._learned(fast, oldest, config.fast_half_life)
-                slow = self._learned(slow, oldest, config.slow_half_life)
+                share = self._learned(share, oldest)
+                start = bucket.start - config.window * self._length
+                memory = self._model.learn(memory, start, float(self._counted(oldest)))
         state = replace(
             state,
             recent=tuple(recent),
-            fast=fast,
-            slow=slow,
+            share=share,
+            memory=memory,
             last_start=bucket.start,
             seen=min(state.seen + 1, config.learning + config.window),
         )
+        judged, reading = self._read(state)
         if state.seen < config.learning + config.window:
-            return state, replace(self._read(state), reason=Reason.LEARNING)
-        reading = self._read(state)
-        state = self._moved(state, reading, bucket, change)
+            return state, replace(reading, reason=Reason.LEARNING)
+        state = self._moved(replace(state, memory=judged), reading, bucket, change)
         suspected = state.phase in (Phase.PENDING, Phase.FIRING, Phase.RECOVERING)
-        if suspected and state.age <= config.relearn_after:
+        if suspected and state.age < config.relearn_after:
             state = replace(state, recent=tuple(replace(r, excluded=True) for r in state.recent))
         reason = reading.reason
         if state.phase is Phase.RECOVERING:
@@ -181,80 +193,81 @@ class SurgeDetector:
             reason = Reason.ELEVATED
         return state, replace(reading, reason=reason)
 
-    def _learned(self, mean: Mean, bucket: Recent, half_life: float) -> Mean:
+    def _counted(self, bucket: Recent) -> int:
+        return bucket.total if self.config.measure is Measure.VOLUME else bucket.negative
+
+    def _learned(self, mean: Mean, bucket: Recent) -> Mean:
         """``mean`` moved towards one bucket, clipped once the mean is worth comparing with."""
-        decay: float = 0.5 ** (1.0 / half_life)
-        weight = mean.weight * decay + (1.0 - decay)
-        # Bias-corrected (Adam's): the first buckets weigh equally instead of starting from zero.
-        gain = (1.0 - decay) / weight
+        config = self.config
         total, negative = float(bucket.total), float(bucket.negative)
-        if mean.weight >= 1.0 - decay**self.config.learning:
+        if mean.weight >= 1.0 - 0.5 ** (config.learning / config.slow_half_life):
             total = min(total, self._ceiling(mean.total))
             negative = min(negative, self._ceiling(mean.negative))
-        return Mean(
-            total=mean.total + gain * (total - mean.total),
-            negative=mean.negative + gain * (negative - mean.negative),
-            weight=weight,
-        )
+        return _moved(mean, total, negative, config.slow_half_life)
 
     def _ceiling(self, rate: float) -> float:
         spread = math.sqrt(rate + self.config.overdispersion * rate * rate)
         return max(1.0, rate + self.config.clip * spread)
 
-    def _read(self, state: SurgeState) -> _Reading:
+    def _read(self, state: SurgeState) -> tuple[dict[str, Any], _Reading]:
+        """The model's memory after it has seen the window, and the window against the baseline."""
         config = self.config
+        assert state.last_start is not None  # noqa: S101  a window needs an end
         total = sum(recent.total for recent in state.recent)
         negative = sum(recent.negative for recent in state.recent)
-
-        seen_fast = _buckets_behind(state.fast, config.fast_half_life)
-        seen_slow = _buckets_behind(state.slow, config.slow_half_life)
-        rate, seen = max(
-            ((state.fast.negative * seen_fast + _PRIOR_NEGATIVE) / max(seen_fast, 1.0), seen_fast),
-            ((state.slow.negative * seen_slow + _PRIOR_NEGATIVE) / max(seen_slow, 1.0), seen_slow),
+        count = len(state.recent)
+        memory, judgement = self._model.judge(
+            state.memory,
+            [state.last_start - back * self._length for back in reversed(range(count))],
+            [float(self._counted(recent)) for recent in state.recent],
         )
-        expected = rate * config.window
-        size = 1.0 / (1.0 / (rate * max(seen, 1.0)) + config.overdispersion)
-
-        stories = state.slow.total * seen_slow
-        baseline_share = (state.slow.negative * seen_slow + _PRIOR_SHARE * _PRIOR_STORIES) / (
-            stories + _PRIOR_STORIES
-        )
-        concentration = min(stories + _PRIOR_STORIES, config.share_concentration)
-
-        count_significance = _significance(
-            negative_binomial_tail(negative, mean=expected, size=size)
-        )
-        share_significance = _significance(
-            beta_binomial_tail(negative, total, share=baseline_share, concentration=concentration)
-        )
-        score = min(
-            count_significance / config.count_significance,
-            share_significance / config.share_significance,
-        )
-        share = negative / total if total else 0.0
-        if negative < config.minimum_negative or total < config.minimum_total:
-            reason = Reason.TOO_FEW
-        elif (
-            count_significance < config.count_significance
-            or negative < config.count_factor * expected
-        ):
-            reason = Reason.COUNT_NORMAL
-        elif share_significance < config.share_significance or share < min(
-            1.0, baseline_share + config.share_gain
-        ):
-            reason = Reason.SHARE_NORMAL
-        else:
-            reason = Reason.SURGE
-        return _Reading(
+        baseline_share, share_significance = self._share(state.share, total, negative)
+        reading = _Reading(
             total,
             negative,
-            expected,
+            total if config.measure is Measure.VOLUME else negative,
+            judgement.expected,
             baseline_share,
-            count_significance,
+            judgement.strength,
             share_significance,
-            score,
-            reason,
+            self._score(judgement.strength, share_significance),
+            Reason.SURGE,
         )
+        return memory, replace(reading, reason=self._reason(reading))
+
+    def _share(self, mean: Mean, total: int, negative: int) -> tuple[float, float]:
+        """The usual share of negative stories, and how little that of the window fits it."""
+        stories = mean.total * _buckets_behind(mean, self.config.slow_half_life)
+        bad = mean.negative * _buckets_behind(mean, self.config.slow_half_life)
+        usual = (bad + _PRIOR_SHARE * _PRIOR_STORIES) / (stories + _PRIOR_STORIES)
+        concentration = min(stories + _PRIOR_STORIES, self.config.share_concentration)
+        tail = beta_binomial_tail(negative, total, share=usual, concentration=concentration)
+        return usual, _significance(tail)
+
+    def _score(self, strength: float, share_significance: float) -> float:
+        count = strength / self.config.threshold
+        share = share_significance / self.config.share_significance
+        measures = {Measure.VOLUME: count, Measure.SHARE: share}
+        return measures.get(self.config.measure, min(count, share))
+
+    def _reason(self, reading: _Reading) -> Reason:
+        """The first thing that speaks against a surge."""
+        config = self.config
+        if reading.total < config.minimum_total:
+            return Reason.TOO_FEW
+        if config.measure is not Measure.VOLUME and reading.negative < config.minimum_negative:
+            return Reason.TOO_FEW
+        if config.measure is not Measure.SHARE and (
+            reading.strength < config.threshold
+            or reading.observed < config.count_factor * reading.expected
+        ):
+            return Reason.COUNT_NORMAL
+        if config.measure is not Measure.VOLUME and (
+            reading.share_significance < config.share_significance
+            or reading.share < min(1.0, reading.baseline_share + config.share_gain)
+        ):
+            return Reason.SHARE_NORMAL
+        return Reason.SURGE
 
     def _moved(
         self, state: SurgeState, reading: _Reading, bucket: Bucket, change: _Change
@@ -271,11 +284,10 @@ class SurgeDetector:
             return replace(state, phase=Phase.FIRING, streak=0, age=0, since=bucket.start)
 
         age = state.age + 1
-        cool = (
-            reading.score < config.clear_ratio
-            or 2 * reading.negative < config.minimum_negative
-            or 2 * reading.total < config.minimum_total
+        few = (
+            config.measure is not Measure.VOLUME and 2 * reading.negative < config.minimum_negative
         )
+        cool = reading.score < config.clear_ratio or few or 2 * reading.total < config.minimum_total
         if not cool:
             return replace(state, phase=Phase.FIRING, streak=0, age=age)
         streak = state.streak + 1
@@ -293,11 +305,11 @@ class SurgeDetector:
             reason=reading.reason,
             score=reading.score,
             expected=reading.expected,
-            observed=reading.negative,
+            observed=reading.observed,
             total=reading.total,
             share=reading.share,
             baseline_share=reading.baseline_share,
-            count_significance=reading.count_significance,
+            strength=reading.strength,
             share_significance=reading.share_significance,
             window_start=bucket.start - (len(state.recent) - 1) * self._length,
             window_end=bucket.start + self._length,
@@ -307,18 +319,15 @@ class SurgeDetector:
         )
 
 
-def _decayed(mean: Mean, half_life: float, buckets: int) -> Mean:
-    """``mean`` after so many empty buckets."""
-    decay: float = 0.5 ** (buckets / half_life)
-    weight = mean.weight * decay + (1.0 - decay)
-    remaining = mean.weight * decay / weight if weight else 0.0
-    return Mean(mean.total * remaining, mean.negative * remaining, weight)
+def _moved(mean: Mean, total: float, negative: float, half_life: float, times: int = 1) -> Mean:
+    """``mean`` after ``times`` equal buckets."""
+    both = moved([mean.total, mean.weight], total, half_life, times)
+    bad = moved([mean.negative, mean.weight], negative, half_life, times)
+    return Mean(both[0], bad[0], both[1])
 
 
 def _buckets_behind(mean: Mean, half_life: float) -> float:
-    """How many buckets' worth of evidence a mean holds: its weight in units of a new bucket's."""
-    newest: float = 1.0 - 0.5 ** (1.0 / half_life)
-    return mean.weight / newest
+    return seen([0.0, mean.weight], half_life)
 
 
 def _significance(probability: float) -> float:

@@ -8,7 +8,28 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Self
 
-_STATE_VERSION = 1
+_STATE_VERSION = 2
+
+# The detectors there are (`counters.DETECTORS`), with the strength from which a window is a surge by default, each in
+# its own unit: -log10 of a probability, standard deviations, critical values of the test.
+THRESHOLDS = {
+    "negative-binomial": 4.0,
+    "poisson": 4.0,
+    "ewma-z": 4.0,
+    "cusum": 12.0,
+    "s-h-esd": 1.5,
+}
+
+
+class Measure(StrEnum):
+    """What a rule looks at."""
+
+    NEGATIVES = "negatives"
+    """The number of negative stories and their share: both must be unusual."""
+    VOLUME = "volume"
+    """The number of all stories."""
+    SHARE = "share"
+    """The share of negative stories, where there are enough stories."""
 
 
 class Phase(StrEnum):
@@ -29,11 +50,11 @@ class Reason(StrEnum):
     TOO_FEW = "too_few"
     """Fewer stories or negative stories than a surge needs, whatever their share."""
     COUNT_NORMAL = "count_normal"
-    """The number of negative stories is within what the baseline explains."""
+    """The number of stories that count is within what the baseline explains."""
     SHARE_NORMAL = "share_normal"
     """More negative stories, but no larger share of them: there is more news of every kind."""
     SURGE = "surge"
-    """Number and share of negative stories are both far above their baselines."""
+    """Everything that the measure looks at is far above its baseline."""
     ELEVATED = "elevated"
     """An open alert: below the threshold that raises it, not yet below the one that clears it."""
     COOLING = "cooling"
@@ -54,6 +75,9 @@ class SurgeConfig:
     alone on three stories of a quiet one.
     """
 
+    measure: Measure = Measure.NEGATIVES
+    detector: str = "negative-binomial"
+    """The model of the count, by its name in ``DETECTORS``."""
     bucket_seconds: float = 60.0
     """Length of a bucket. Only gaps and alignment depend on it."""
 
@@ -64,8 +88,9 @@ class SurgeConfig:
     """In the window; below them never a surge. Five stories are the least that a person would look
     up from work for, and with fewer the share means nothing."""
 
-    count_significance: float = 4.0
-    """-log10 of the tail probability of the negative count: 4 is one window in 10,000 by chance."""
+    threshold: float = 4.0
+    """Strength of the count in the detector's own unit. Of the tails -log10 of the probability: 4 is one window in
+    10,000 by chance."""
     share_significance: float = 2.0
     """-log10 of the tail probability of the negative share. Lower than that of the count, because
     the share must hold in the same window, and small windows cannot reach more."""
@@ -81,6 +106,15 @@ class SurgeConfig:
     """How firmly the baseline share is believed: as if it had been seen on that many stories at
     most, because the mix of the news drifts."""
 
+    learned_spread: float = 0.0
+    """How much of the spread that was seen around the baseline counts as usual: 0 none, 1 all of it."""
+    season: bool = False
+    """Whether the hour of the day and the day of the week are learned."""
+    season_half_life: float = 20160.0
+    slack: float = 1.0
+    """Standard deviations that CUSUM lets pass unadded: half of the rise that it should see."""
+    history: int = 500
+    """Windows that the seasonal hybrid ESD remembers."""
     fast_half_life: float = 240.0
     slow_half_life: float = 2880.0
     """The expected rate is the larger of two exponentially weighted means: the fast one follows the
@@ -99,7 +133,7 @@ class SurgeConfig:
     recovery: int = 5
     """Consecutive evaluations below ``clear_ratio`` before an alert clears."""
     relearn_after: int = 1440
-    """An alert this old no longer keeps its buckets from the baseline: it is the new normal."""
+    """An alert this old no longer keeps its buckets from the baseline: it is the new normal. With 0 no alert does."""
 
     def __post_init__(self) -> None:
         for name in ("window", "minimum_total", "minimum_negative", "pending", "recovery"):
@@ -107,15 +141,29 @@ class SurgeConfig:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         for name in (
             "bucket_seconds",
-            "count_significance",
+            "threshold",
             "share_significance",
             "overdispersion",
+            "season_half_life",
             "share_concentration",
             "fast_half_life",
             "slow_half_life",
         ):
             if not getattr(self, name) > 0 or math.isinf(getattr(self, name)):
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        if self.detector not in THRESHOLDS:
+            raise ValueError(
+                f"there is no detector {self.detector!r}; there are {', '.join(THRESHOLDS)}"
+            )
+        if self.measure not in tuple(Measure):
+            raise ValueError(
+                f"there is no measure {self.measure!r}; there are {', '.join(Measure)}"
+            )
+        for name in ("learned_spread", "slack"):
+            if not getattr(self, name) >= 0 or math.isinf(getattr(self, name)):
+                raise ValueError(f"{name} must be 0 or more, got {getattr(self, name)}")
+        if self.history < 20:
+            raise ValueError(f"history must be at least 20 windows, got {self.history}")
         if self.learning < self.window:
             raise ValueError(
                 f"learning ({self.learning}) must be at least the window ({self.window})"
@@ -175,12 +223,18 @@ class SurgeConfig:
                 recovery=2,
                 relearn_after=72,
             )
+        detector = str(changes.get("detector", settings.detector))
+        settings = replace(
+            settings,
+            threshold=THRESHOLDS.get(detector, settings.threshold),
+            season_half_life=14 * 86400 / seconds,
+        )
         return replace(settings, **changes)
 
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """Deduplicated stories of one topic that were published in ``[start, start + bucket)``."""
+    """Deduplicated stories of one subject that were published in ``[start, start + bucket)``."""
 
     start: datetime
     total: int
@@ -215,7 +269,7 @@ class Recent:
 
 @dataclass(frozen=True, slots=True)
 class SurgeState:
-    """Everything a detector remembers of one topic. ``SurgeState()`` is a new one."""
+    """Everything a detector remembers of one subject. ``SurgeState()`` is a new one."""
 
     phase: Phase = Phase.LEARNING
     last_start: datetime | None = None
@@ -229,8 +283,10 @@ class SurgeState:
     seen: int = 0
     """Buckets seen, until learning is over."""
     recent: tuple[Recent, ...] = ()
-    fast: Mean = field(default_factory=Mean)
-    slow: Mean = field(default_factory=Mean)
+    share: Mean = field(default_factory=Mean)
+    """All stories and negative ones, for the usual share."""
+    memory: dict[str, Any] = field(default_factory=dict)
+    """What the model of the count remembers; empty before its first bucket."""
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary of JSON types, for a ``jsonb`` column or ``json.dumps``."""
@@ -243,8 +299,8 @@ class SurgeState:
             "age": self.age,
             "seen": self.seen,
             "recent": [[r.total, r.negative, r.excluded] for r in self.recent],
-            "fast": [self.fast.total, self.fast.negative, self.fast.weight],
-            "slow": [self.slow.total, self.slow.negative, self.slow.weight],
+            "share": [self.share.total, self.share.negative, self.share.weight],
+            "memory": self.memory,
         }
 
     @classmethod
@@ -261,8 +317,8 @@ class SurgeState:
                 age=int(data["age"]),
                 seen=int(data["seen"]),
                 recent=tuple(Recent(int(t), int(n), bool(e)) for t, n, e in data["recent"]),
-                fast=Mean(*map(float, data["fast"])),
-                slow=Mean(*map(float, data["slow"])),
+                share=Mean(*map(float, data["share"])),
+                memory=dict(data["memory"]),
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"surge state is damaged: {error!r}") from error
@@ -287,7 +343,7 @@ class Verdict:
     total: int
     share: float
     baseline_share: float
-    count_significance: float
+    strength: float
     share_significance: float
     window_start: datetime
     window_end: datetime

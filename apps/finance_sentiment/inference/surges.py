@@ -49,6 +49,7 @@ def surge_config(rule: SurgeRule) -> SurgeConfig:
         ValueError: the rule's figures do not fit together.
     """
     figures: dict[str, Any] = {name: getattr(rule, name) for name in RULE_PARAMETERS}
+    figures["threshold"] = figures.pop("count_significance")
     default = SurgeConfig.for_bucket(rule.bucket_seconds)
     # What it learns from must be at least one window.
     figures["learning"] = max(default.learning, rule.window)
@@ -58,4 +59,5 @@ def surge_config(rule: SurgeRule) -> SurgeConfig:
 def surge_defaults(bucket_seconds: int) -> dict[str, Any]:
     """The parameters to start from for buckets of this length."""
     config = SurgeConfig.for_bucket(bucket_seconds)
-    return {name: getattr(config, name) for name in RULE_PARAMETERS}
+    own = {"count_significance": "threshold"}
+    return {name: getattr(config, own.get(name, name)) for name in RULE_PARAMETERS}

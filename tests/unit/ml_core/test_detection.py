@@ -237,8 +237,8 @@ def test_missing_buckets_are_empty_ones() -> None:
     assert verdict.cleared
     assert skipped.phase is stepped.phase
     assert skipped.recent == stepped.recent
-    assert skipped.slow.negative == pytest.approx(stepped.slow.negative, rel=1e-6)
-    assert skipped.fast.total == pytest.approx(stepped.fast.total, rel=1e-6, abs=1e-12)
+    assert skipped.share.negative == pytest.approx(stepped.share.negative, rel=1e-6)
+    assert skipped.memory["fast"] == pytest.approx(stepped.memory["fast"], rel=1e-6, abs=1e-12)
 
 
 def test_late_and_misplaced_buckets_are_refused_and_change_nothing() -> None:
@@ -266,7 +266,7 @@ def test_bad_numbers_are_refused_with_what_is_wrong() -> None:
     with pytest.raises(ValueError, match="version 99"):
         SurgeState.from_json({"version": 99})
     with pytest.raises(ValueError, match="damaged"):
-        SurgeState.from_json({"version": 1, "phase": "normal"})
+        SurgeState.from_json({"version": 2, "phase": "normal"})
 
 
 @pytest.mark.parametrize("seconds", [1, 5, 10, 30, 60, 300, 600, 3600, 86400])
