@@ -11,6 +11,7 @@ from typing import Any
 
 from ml_core.data.images import check_image_name
 from ml_core.data.row_files import MAX_FIELD_CHARACTERS, RowError
+from ml_core.data.spans import parse_spans
 
 ROLES = ("system", "user", "assistant")
 SEPARATOR = "|"
@@ -47,6 +48,7 @@ FIELDS: dict[str, TaskFields] = {
     "text-classification": TaskFields(("text",), answer="label"),
     "multi-label-classification": TaskFields(("text",), answer="labels"),
     "token-classification": TaskFields(("tokens",), answer="tags"),
+    "span-classification": TaskFields(("text", "spans"), answer="labels"),
     "text-embedding": TaskFields(("anchor", "positive"), ("negative", "score"), answer="score"),
     "reranking": TaskFields(("query", "document"), answer="label"),
     "text-generation": TaskFields((), ("messages", "prompt", "response"), answer="response"),
@@ -226,6 +228,29 @@ def _parse_tokens(mapping: Mapping[str, Any], required: bool) -> dict[str, Any]:
     return content
 
 
+def _parse_spans(mapping: Mapping[str, Any], required: bool) -> dict[str, Any]:
+    """Labels stand in the spans, or in a list of their own in the same order."""
+    text = parse_text(mapping.get("text"), "text")
+    spans, said = parse_spans(mapping.get("spans"), text)
+    content: dict[str, Any] = {"text": text, "spans": spans}
+    labels = mapping.get("labels")
+    if labels is None and any(label is not None for label in said):
+        labels = said
+    if _answer_missing(labels, "labels", required):
+        return content
+    names = [parse_identifier(label, "labels") for label in _list(labels, "labels")]
+    if not names and not required:
+        return content
+    if len(names) != len(spans):
+        raise RowError(
+            "%(labels)d labels for %(spans)d spans",
+            {"labels": len(names), "spans": len(spans)},
+            column="labels",
+        )
+    content["labels"] = names
+    return content
+
+
 def _parse_pair(mapping: Mapping[str, Any], required: bool) -> dict[str, Any]:
     del required  # a positive pair is an answer by itself
     content: dict[str, Any] = {
@@ -337,6 +362,7 @@ _PARSERS: dict[str, Callable[[Mapping[str, Any], bool], dict[str, Any]]] = {
     "text-classification": _parse_text_label,
     "multi-label-classification": _parse_multi_label,
     "token-classification": _parse_tokens,
+    "span-classification": _parse_spans,
     "text-embedding": _parse_pair,
     "reranking": _parse_reranking,
     "text-generation": _parse_generation,

@@ -68,7 +68,7 @@ def _write_csv(path: Path, records: Iterable[Mapping[str, Any]], names: Sequence
 def _cell(value: Any, path: Path, number: int, column: str) -> Any:
     if not isinstance(value, list):
         return "" if value is None else value
-    if column == "messages":
+    if column in ("messages", "spans"):
         return json.dumps(value, ensure_ascii=False)
     if any(SEPARATOR in str(part) for part in value) or column in ("tokens", "tags"):
         raise RowError(
@@ -98,6 +98,8 @@ def _write_parquet(path: Path, records: Iterable[Mapping[str, Any]], names: Sequ
 def _arrow_type(name: str, pyarrow: Any) -> Any:
     if name in ("labels", "tokens", "tags", "items"):
         return pyarrow.list_(pyarrow.string())
+    if name == "spans":
+        return pyarrow.list_(pyarrow.list_(pyarrow.int64()))
     if name == "messages":
         turn = pyarrow.struct([("role", pyarrow.string()), ("content", pyarrow.string())])
         return pyarrow.list_(turn)

@@ -6,6 +6,8 @@ task                                  row
 text-classification                   ``{"text", "label"}``
 multi-label-classification            ``{"text", "labels": [..]}``; in CSV parted by ``|``
 token-classification                  ``{"tokens": [..], "tags": [..]}`` with BIO tags
+span-classification                   ``{"text", "spans": [[start, end]..], "labels": [..]}``, a label a
+                                      span; or spans as ``{"start", "end", "label"}``
 text-embedding                        ``{"anchor", "positive", "negative"?}`` or
                                       ``{"anchor", "positive", "score": 0..1}``
 reranking                             ``{"query", "document", "label": 0 or 1}``

@@ -28,7 +28,8 @@ class TextClassifier(nn.Module):
 
     The mean is what sentence-transformers bases are trained with; their [CLS] state and pooler are
     not trained at all. ``forward`` takes ``input_ids`` and ``attention_mask`` of shape (texts,
-    tokens), gives (texts, labels).
+    tokens), gives (texts, labels); ``states`` (texts, tokens, hidden) are the encoder's where they
+    are known already.
     """
 
     def __init__(self, encoder: Any, label_count: int, *, dropout: float = 0.1) -> None:
@@ -40,13 +41,21 @@ class TextClassifier(nn.Module):
         nn.init.normal_(self.classifier.weight, std=0.02)
         nn.init.zeros_(self.classifier.bias)
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        logits: Tensor = self.classifier(self.dropout(self.pool(input_ids, attention_mask)))
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor, states: Tensor | None = None
+    ) -> Tensor:
+        pooled = self.pool(input_ids, attention_mask, states)
+        logits: Tensor = self.classifier(self.dropout(pooled))
         return logits
 
-    def pool(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+    def pool(
+        self, input_ids: Tensor, attention_mask: Tensor, states: Tensor | None = None
+    ) -> Tensor:
         """The mean of the states of each text's real tokens: (texts, hidden)."""
-        states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        if states is None:
+            states = self.encoder(
+                input_ids=input_ids, attention_mask=attention_mask
+            ).last_hidden_state
         weights = attention_mask.unsqueeze(-1).to(states.dtype)
         mean: Tensor = (states * weights).sum(1) / weights.sum(1)
         return mean

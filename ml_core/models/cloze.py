@@ -105,7 +105,9 @@ class ClozeClassifier(TextClassifier):
         )
         self._mask_id = mask_id
 
-    def pool(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+    def pool(
+        self, input_ids: Tensor, attention_mask: Tensor, states: Tensor | None = None
+    ) -> Tensor:
         """The states at each text's masks, one after the other: (texts, masks · hidden)."""
         states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
         chosen: Tensor = states[input_ids == self._mask_id].reshape(len(input_ids), -1)

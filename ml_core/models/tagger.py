@@ -20,7 +20,7 @@ class TokenTagger(nn.Module):
     word is added to its state before the last layer. Both begin at 0: an untrained one changes nothing.
 
     ``forward`` takes ``input_ids``, ``attention_mask``, ``cases`` and ``hints``, all (texts, pieces), and gives
-    (texts, pieces, labels).
+    (texts, pieces, labels); ``states`` (texts, pieces, hidden) are the encoder's where they are known already.
     """
 
     def __init__(
@@ -48,7 +48,16 @@ class TokenTagger(nn.Module):
         attention_mask: Tensor,
         cases: Tensor | None = None,
         hints: Tensor | None = None,
+        states: Tensor | None = None,
     ) -> Tensor:
+        if states is None:
+            states = self._states(input_ids, attention_mask, cases)
+        if self.hint_vectors is not None:
+            states = states + self.hint_vectors(hints)
+        logits: Tensor = self.classifier(self.dropout(states))
+        return logits
+
+    def _states(self, input_ids: Tensor, attention_mask: Tensor, cases: Tensor | None) -> Tensor:
         if self.case_vectors is None:
             inputs = {"input_ids": input_ids}
         else:
@@ -57,11 +66,8 @@ class TokenTagger(nn.Module):
             if embedded.shape[-1] != width:
                 raise ValueError(f"embeddings {embedded.shape[-1]} wide in an encoder of {width}")
             inputs = {"inputs_embeds": embedded + self.case_vectors(cases)}
-        states = self.encoder(**inputs, attention_mask=attention_mask).last_hidden_state
-        if self.hint_vectors is not None:
-            states = states + self.hint_vectors(hints)
-        logits: Tensor = self.classifier(self.dropout(states))
-        return logits
+        states: Tensor = self.encoder(**inputs, attention_mask=attention_mask).last_hidden_state
+        return states
 
 
 def _zero_vectors(count: int, width: int) -> nn.Embedding:

@@ -21,7 +21,8 @@ Output = dict[str, Any]
 
 
 class Head(Protocol):
-    """``reads_states``: of each pass it wants the states of all tokens (tokens, hidden), not their mean (hidden,)."""
+    """``reads_states``: of each pass it wants the states of all tokens (tokens, hidden). One that does not gets their
+    mean (hidden,), or the states where another head of the same encoder wanted them."""
 
     reads_states: bool
 
@@ -152,9 +153,56 @@ class TaggingHead:
         ]
 
 
+class SpanHead:
+    """softmax((W · [mean state of the span; mean state of its window] + b) / temperature) for each span."""
+
+    reads_states = True
+
+    def __init__(self, artifact: Artifact, weight: np.ndarray, bias: np.ndarray) -> None:
+        self._weight, self._bias = np.ascontiguousarray(weight.T), bias
+        self._labels = artifact.manifest.labels
+        self._temperature = float(artifact.manifest.calibration.get("temperature", 1.0))
+
+    def __call__(
+        self, readings: Sequence[Reading], found: Sequence[Sequence[np.ndarray]]
+    ) -> list[Output]:
+        return [
+            self._answer(reading, states) for reading, states in zip(readings, found, strict=True)
+        ]
+
+    def _answer(self, reading: Reading, found: Sequence[np.ndarray]) -> Output:
+        hidden = len(self._weight) // 2
+        pooled = np.empty((len(reading.spans), 2 * hidden), dtype=np.float32)
+        for window, states in zip(reading.span_windows, found, strict=True):
+            for place, (begin, end) in zip(window.spans, window.ranges, strict=True):
+                pooled[place, :hidden] = states[begin:end].mean(0)
+            pooled[window.spans, hidden:] = states.mean(0)
+        table = softmax((_finite(pooled) @ self._weight + self._bias) / self._temperature)
+        return {
+            "spans": [
+                {
+                    "start": start,
+                    "end": end,
+                    "text": reading.text[start:end],
+                    "label": self._labels[best],
+                    "probabilities": dict(zip(self._labels, row, strict=True)),
+                }
+                for (start, end), best, row in zip(
+                    reading.spans, table.argmax(1).tolist(), table.tolist(), strict=True
+                )
+            ]
+        }
+
+
 def _stack(found: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
     """The mean states (texts, hidden) of texts that take one pass each."""
-    return _finite(np.stack([each[0] for each in found]))
+    return _finite(np.stack([_mean(each[0]) for each in found]))
+
+
+def _mean(states: np.ndarray) -> np.ndarray:
+    """(hidden,) of the states of a text, or of their mean itself."""
+    mean: np.ndarray = states.mean(0) if states.ndim == 2 else states
+    return mean
 
 
 def _finite(states: np.ndarray) -> np.ndarray:

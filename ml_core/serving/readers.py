@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from ml_core.data.errors import DataError
+from ml_core.data.spans import parse_spans
+from ml_core.models.spans import SpanEncoder, SpanWindow
 from ml_core.models.tokenise import TextEncoder
 from ml_core.models.words import Window, Word, WordEncoder, split_words
 from ml_core.serving.errors import InferenceError
@@ -29,12 +32,14 @@ class Tokens:
 @dataclass(frozen=True, slots=True)
 class Reading:
     """An input as it was read: its text, the ``passes`` of the encoder that it takes (none for a sentence without
-    words), and of a sentence the words and what each pass speaks for."""
+    words), and of a sentence the words, of a text with spans these, and what each pass speaks for."""
 
     text: str
     passes: tuple[Tokens, ...]
     words: Sequence[Word] = ()
     windows: Sequence[Window] = ()
+    spans: Sequence[Sequence[int]] = ()
+    span_windows: Sequence[SpanWindow] = ()
 
 
 class Reader(Protocol):
@@ -96,6 +101,35 @@ class WordReader:
             Reading(text, tuple(Tokens(tuple(window.ids)) for window in windows), words, windows)
             for text, words, windows in zip(texts, split, found, strict=True)
         ]
+
+
+class SpanReader:
+    """{"text", "spans"}, spans as [start, end] or {"start", "end"} in characters; see `SpanEncoder`."""
+
+    def __init__(self, tokenizer: Path, *, max_length: int) -> None:
+        self._encode = SpanEncoder.from_file(tokenizer, max_length=max_length)
+
+    def __call__(self, inputs: Sequence[Input]) -> list[Reading]:
+        texts = [_part(given, "text") for given in inputs]
+        spans = [_spans_of(given, text) for given, text in zip(inputs, texts, strict=True)]
+        return [
+            Reading(
+                text,
+                tuple(Tokens(tuple(window.ids)) for window in windows),
+                spans=own,
+                span_windows=windows,
+            )
+            for text, own, windows in zip(texts, spans, self._encode(texts, spans), strict=True)
+        ]
+
+
+def _spans_of(given: Input, text: str) -> list[list[int]]:
+    value = given.get("spans") if isinstance(given, Mapping) else None
+    try:
+        spans, _ = parse_spans(value, text)
+    except DataError as error:
+        raise InferenceError(f"an input with unusable spans: {error}", code="bad_request") from None
+    return spans
 
 
 def text_of(given: Input) -> str:

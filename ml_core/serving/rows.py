@@ -28,7 +28,7 @@ _SMALLEST_ROW = 16
 _LONGEST_ROW = 50_000
 # The key of a row's text, for tasks of which an input may be a text alone.
 _TEXT_KEYS = {"text-generation": "prompt"}
-_NO_TEXT = {"reranking", "next-item", "image-classification"}
+_NO_TEXT = {"reranking", "next-item", "image-classification", "span-classification"}
 # Writing takes long even to warm up.
 _NOT_WARMED = _NO_TEXT | {"text-generation", "masked-language-model"}
 _BAD_ROW = (ValueError, KeyError, TypeError, DataError)
@@ -159,6 +159,10 @@ def _tagging(output: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _spans(output: dict[str, Any]) -> dict[str, Any]:
+    return {"spans": output["spans"]}
+
+
 # Tasks whose outputs have the form that encoder heads give them.
 _OUTPUTS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "text-classification": _classification,
@@ -166,4 +170,5 @@ _OUTPUTS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "multi-label-classification": _multi_label,
     "text-embedding": _embedding,
     "token-classification": _tagging,
+    "span-classification": _spans,
 }

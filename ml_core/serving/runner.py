@@ -16,13 +16,21 @@ from tokenizers import Tokenizer
 from ml_core.registry.artifact import Artifact, sha256_file
 from ml_core.serving.backends.artifacts import ModelParts
 from ml_core.serving.backends.base import Backend, BackendError, EncoderBatch, EncoderSource
-from ml_core.serving.heads import ClassificationHead, EmbeddingHead, Head, PairHead, TaggingHead
+from ml_core.serving.heads import (
+    ClassificationHead,
+    EmbeddingHead,
+    Head,
+    PairHead,
+    SpanHead,
+    TaggingHead,
+)
 from ml_core.serving.protocol import ModelInfo
 from ml_core.serving.readers import (
     SAMPLES,
     Input,
     PairReader,
     Reader,
+    SpanReader,
     TextReader,
     WordReader,
 )
@@ -65,8 +73,8 @@ class Runner(Protocol):
         ...
 
 
-class _Means:
-    """Pieces of which the mean state is wanted."""
+class _Passes:
+    """Passes of an encoder: of each piece the mean state, or the states of all tokens where these are wanted."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
@@ -74,18 +82,18 @@ class _Means:
         self.budget = backend.token_budget
 
     def compute(self, pieces: Sequence[Piece]) -> Sequence[Any]:
-        return list(self._backend.pooled(_batch(pieces)))
-
-
-class _States(_Means):
-    """Pieces of which the states of all tokens are wanted."""
-
-    def compute(self, pieces: Sequence[Piece]) -> Sequence[Any]:
-        return self._backend.states(_batch(pieces))
+        batch = _batch(pieces)
+        if not any(piece.states for piece in pieces):
+            return list(self._backend.pooled(batch))
+        found = self._backend.states(batch)
+        return [
+            states if piece.states else states.mean(0)
+            for piece, states in zip(pieces, found, strict=True)
+        ]
 
 
 class Backbone:
-    """An encoder in memory with its two lanes, and the models that use it. ``weight_bytes`` is what it takes without
+    """An encoder in memory with its lane, and the models that use it. ``weight_bytes`` is what it takes without
     their adapters, ``calibration`` what was measured when its backend was chosen."""
 
     def __init__(
@@ -95,8 +103,7 @@ class Backbone:
         self.calibration = calibration
         self.backend = backend
         self.weight_bytes = backend.memory_bytes
-        self.means: Lane = _Means(backend)
-        self.states: Lane = _States(backend)
+        self.lane: Lane = _Passes(backend)
         self.users: set[EncoderRunner] = set()
 
 
@@ -114,17 +121,27 @@ class EncoderRunner:
 
     @property
     def samples(self) -> Sequence[Input]:
-        return [{"text": text, "query": text, "document": text} for text in SAMPLES]
+        return [
+            {"text": text, "query": text, "document": text, "spans": [[0, len(text)]]}
+            for text in SAMPLES
+        ]
 
     @property
     def lane(self) -> Lane:
-        return self.backbone.states if self._head.reads_states else self.backbone.means
+        return self.backbone.lane
 
     def pieces(self, reading: Any) -> Sequence[Piece]:
         # Without an adapter a piece is the same for all heads; a slot is given to others later, so it is no key.
         own = self if self.slot else None
         return [
-            Piece((own, each.ids, each.type_ids), len(each.ids), each.ids, each.type_ids, self.slot)
+            Piece(
+                (own, each.ids, each.type_ids),
+                len(each.ids),
+                each.ids,
+                each.type_ids,
+                self.slot,
+                states=self._head.reads_states,
+            )
             for each in reading.passes
         ]
 
@@ -149,7 +166,12 @@ class Readers:
         by_character = (
             artifact is not None and artifact.manifest.options.get("by_character") is True
         )
-        kind = {"token-classification": f"words {by_character}", "reranking": "pairs"}.get(task, "")
+        kinds = {
+            "token-classification": f"words {by_character}",
+            "span-classification": "spans",
+            "reranking": "pairs",
+        }
+        kind = kinds.get(task, "")
         key = f"{kind} {parts.max_length} {sha256_file(parts.tokenizer)} {pieces}"
         name = hashlib.sha256(key.encode()).hexdigest()
         reader: Reader | None = self._known.get(name)
@@ -173,6 +195,8 @@ def build_head(parts: ModelParts, artifact: Artifact | None) -> Head:
     match artifact.manifest.task:
         case "token-classification":
             return TaggingHead(artifact.manifest.labels, weight, bias)
+        case "span-classification":
+            return SpanHead(artifact, weight, bias)
         case "reranking":
             return PairHead(weight, bias)
     return ClassificationHead(artifact, weight, bias)
@@ -181,7 +205,11 @@ def build_head(parts: ModelParts, artifact: Artifact | None) -> Head:
 def _reader(parts: ModelParts, task: str, *, by_character: bool) -> Reader:
     if task == "token-classification":
         return WordReader(parts.tokenizer, max_length=parts.max_length, by_character=by_character)
-    reader = PairReader if task == "reranking" else TextReader
+    readers: dict[str, type[PairReader | SpanReader | TextReader]] = {
+        "reranking": PairReader,
+        "span-classification": SpanReader,
+    }
+    reader = readers.get(task, TextReader)
     return reader(parts.tokenizer, max_length=parts.max_length)
 
 

@@ -17,7 +17,8 @@ _WINDOW = 256
 class Piece:
     """The smallest thing that is computed: a text or a window of one as token ids (perhaps with type ids, for the LoRA
     adapter in a slot, 0 for none), or a row of a task that computes rows. ``length`` is what it takes of a batch's
-    budget: its tokens; ``key`` is equal for pieces of which one computation serves both.
+    budget: its tokens; ``key`` is equal for pieces of which one computation serves both. Of a text with ``states`` the
+    states of all tokens are wanted, which serve also who wants only their mean.
     """
 
     key: Hashable
@@ -26,6 +27,7 @@ class Piece:
     type_ids: tuple[int, ...] | None = None
     adapter: int = 0
     row: Any = None
+    states: bool = False
 
 
 class Answer:
@@ -105,6 +107,12 @@ class WaitingLine:
         """Ask for a piece. One that waits or is computed already is not computed again; when it waits with a lower
         priority it takes the higher one."""
         known = self._works.get(piece.key)
+        if known is not None and piece.states and not known[0].piece.states:
+            # One that waits may still be computed with what is wanted more; one that is computed may not.
+            if known[0] in self._lines[known[1]]:
+                known[0].piece = piece
+            else:
+                known = None
         if known is None:
             work = Work(piece, arrival, since)
             self._works[piece.key] = (work, priority)
@@ -154,8 +162,13 @@ class WaitingLine:
 
     def done(self, work: Work, found: Any) -> None:
         """Deliver the result, or the exception, of a work that was drawn."""
-        self._works.pop(work.piece.key, None)
+        self._forget(work)
         work.deliver(found)
+
+    def _forget(self, work: Work) -> None:
+        known = self._works.get(work.piece.key)
+        if known is not None and known[0] is work:
+            del self._works[work.piece.key]
 
     def _oldest_wanted(self, priority: Priority) -> list[Work]:
         """The oldest works that somebody still waits for, in order of arrival; unwanted ones on the way are
@@ -171,7 +184,7 @@ class WaitingLine:
                 break
         for work in unwanted:
             del self._lines[priority][work]
-            self._works.pop(work.piece.key, None)
+            self._forget(work)
         return window
 
 

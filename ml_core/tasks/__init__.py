@@ -13,6 +13,7 @@ _HOMES = {
     "text-classification": ("text_classification", "TextClassification"),
     "multi-label-classification": ("text_classification", "MultiLabelClassification"),
     "token-classification": ("token_classification", "TokenClassification"),
+    "span-classification": ("span_classification", "SpanClassification"),
     "text-embedding": ("text_embedding", "TextEmbedding"),
     "reranking": ("reranking", "Reranking"),
     "text-generation": ("text_generation", "TextGeneration"),

@@ -9,6 +9,7 @@ from ml_core.tasks.image_rows import read_labelled_images, sha256_tree
 from ml_core.tasks.labelled_texts import read_labelled_texts, read_multi_label_texts
 from ml_core.tasks.reading_matching import MATCHING_READERS
 from ml_core.tasks.reading_texts import TEXT_READERS
+from ml_core.tasks.span_rows import read_span_rows
 from ml_core.tasks.tagged_rows import read_tagged_rows
 from ml_core.training.config import TrainConfig
 
@@ -17,6 +18,7 @@ _READERS: dict[str, Callable[[TrainConfig], TaskData]] = {
     **TEXT_READERS,
     "image-classification": read_labelled_images,
     "multi-label-classification": read_multi_label_texts,
+    "span-classification": read_span_rows,
     "text-classification": read_labelled_texts,
     "token-classification": read_tagged_rows,
 }

@@ -75,7 +75,8 @@ class TextClassification(Task):
         return len(batch["labels"])
 
     def loss(self, model: nn.Module, batch: Batch) -> Loss:
-        logits = model(batch["input_ids"], batch["attention_mask"])
+        inputs = {name: tensor for name, tensor in batch.items() if name != "labels"}
+        logits = model(**inputs)
         return Loss(self.criterion(logits, batch["labels"]).sum(), logits)
 
     def criterion(self, logits: Tensor, labels: Tensor) -> Tensor:

@@ -34,6 +34,7 @@ TASKS = (
     "multi-label-classification",
     "text-embedding",
     "token-classification",
+    "span-classification",
     "reranking",
 )
 LOW_RANK = ("lora", "adalora")
@@ -135,6 +136,7 @@ def _head(artifact: Artifact) -> dict[str, np.ndarray]:
         if name.startswith(_HEAD)
     }
     weight, bias = found.get("weight"), found.get("bias")
+    # A span is judged by two means, its own and that of its text.
     outputs = 1 if task == "reranking" else labels
     if (
         weight is None

@@ -11,6 +11,7 @@ _LABELLED = (
     "text-classification",
     "multi-label-classification",
     "token-classification",
+    "span-classification",
     "image-classification",
 )
 _FLAT_TEXT = ("text-classification", "multi-label-classification", "masked-language-model")

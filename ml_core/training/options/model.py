@@ -10,6 +10,7 @@ TASKS = (
     "text-classification",
     "multi-label-classification",
     "token-classification",
+    "span-classification",
     "text-embedding",
     "reranking",
     "text-generation",
@@ -39,6 +40,11 @@ class ModelOptions:
         "probabilities mean what they say; or none.",
         default="fitted",
         choices=("fitted", "none"),
-        tasks=("text-classification", "multi-label-classification", "image-classification"),
+        tasks=(
+            "text-classification",
+            "multi-label-classification",
+            "span-classification",
+            "image-classification",
+        ),
     )
     dropout: float = option("Dropout before the last layer.", default=0.1, at_least=0, below=1)

@@ -62,7 +62,12 @@ class OptimisationOptions:
         default=0.0,
         at_least=0,
         below=1,
-        tasks=("text-classification", "token-classification", "image-classification"),
+        tasks=(
+            "text-classification",
+            "token-classification",
+            "span-classification",
+            "image-classification",
+        ),
     )
     keep: str = option(
         'Which weights the artefact gets: those of the "best" epoch on the validation part, or the "last" ones, for '

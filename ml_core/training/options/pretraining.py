@@ -11,6 +11,7 @@ ENCODER_TASKS = (
     "text-classification",
     "multi-label-classification",
     "token-classification",
+    "span-classification",
     "text-embedding",
     "reranking",
 )

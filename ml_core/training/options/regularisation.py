@@ -10,12 +10,18 @@ _TEXT = (
     "text-classification",
     "multi-label-classification",
     "token-classification",
+    "span-classification",
     "text-embedding",
     "reranking",
     "text-generation",
     "masked-language-model",
 )
-_CLASSES = ("text-classification", "token-classification", "image-classification")
+_CLASSES = (
+    "text-classification",
+    "token-classification",
+    "span-classification",
+    "image-classification",
+)
 _POOLED = ("text-classification", "multi-label-classification", "image-classification")
 
 
