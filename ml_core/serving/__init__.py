@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         ModelInfo,
         PredictRequest,
         PredictResult,
+        read_predictions,
         read_vectors,
     )
     from ml_core.serving.remote import Embeddings, RemoteServer
@@ -56,6 +57,7 @@ __all__ = [
     "PredictResult",
     "RemoteServer",
     "count_tokens",
+    "read_predictions",
     "read_vectors",
     "serve",
 ]
@@ -85,6 +87,7 @@ __getattr__, __dir__ = lazy_exports(
         "PredictRequest": "protocol",
         "PredictResult": "protocol",
         "RemoteServer": "remote",
+        "read_predictions": "protocol",
         "read_vectors": "protocol",
         "count_tokens": "token_counts",
         "serve": "server",

@@ -17,7 +17,7 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from django.conf import settings
@@ -43,6 +43,7 @@ __all__ = [
     "Target",
     "answer_times",
     "answering",
+    "ask",
     "base_languages",
     "classify",
     "classify_texts",
@@ -54,6 +55,8 @@ __all__ = [
 ]
 
 _Result = TypeVar("_Result")
+# What a model is asked about: a text, or a row of its task.
+Row = str | Mapping[str, Any]
 
 TIMEOUT_SECONDS = 30.0
 # Loading reads the weights from disk and runs them once.
@@ -197,6 +200,22 @@ def classify(
         InferenceUnavailable: nobody answers, the queue is full or the answer takes too long.
         ModelUnusable: a model cannot be loaded.
     """
+    return ask(targets, requests, {})[0]
+
+
+def ask(
+    targets: Mapping[str, Target],
+    requests: Mapping[str, Sequence[str]],
+    rows: Mapping[str, Sequence[Row]],
+) -> tuple[dict[str, DeploymentResult], dict[str, list[dict[str, Any]]]]:
+    """`classify`, and models of other tasks beside it in the same call: the outputs of `rows` by name, as
+    `ml_core.serving` says for each task. Models on one encoder read a text that several are asked about once.
+
+    Rows are asked of the deployed version, never of a canary.
+
+    Raises:
+        InferenceUnavailable, ModelUnusable: as `classify`.
+    """
     found: dict[str, dict[int, Prediction]] = {}
     notes: dict[str, dict[int, CanaryNote]] = {}
     left: dict[str, list[int]] = {}
@@ -205,13 +224,17 @@ def classify(
         left[name] = [place for place in range(len(texts)) if place not in found[name]]
     asked = [name for name, places in left.items() if places]
     started = time.monotonic()
-    answers = _classified(
-        [(targets[name], [requests[name][place] for place in left[name]]) for name in asked]
-    )
+    wanted = [name for name, inputs in rows.items() if inputs]
+    texts_left = [
+        (targets[name], [requests[name][place] for place in left[name]]) for name in asked
+    ]
+    answers, outputs = _answered(texts_left, [(targets[name], rows[name]) for name in wanted])
+    beside: dict[str, list[dict[str, Any]]] = {name: [] for name in rows}
+    beside.update(zip(wanted, map(list, outputs), strict=True))
     seconds = time.monotonic() - started
     for name, predictions in zip(asked, answers, strict=True):
         found[name].update(zip(left[name], predictions, strict=True))
-    return {
+    results = {
         name: DeploymentResult(
             deployment_id=targets[name].deployment_id,
             version_id=targets[name].version_id,
@@ -226,12 +249,32 @@ def classify(
         )
         for name, texts in requests.items()
     }
+    return results, beside
 
 
 def answering(target: Target, prediction: Prediction | None) -> Target:
     """Who made a prediction: the target, or its canary."""
     note = prediction.canary if isinstance(prediction, AskedPrediction) else None
     return target.canary if note is not None and not note.failed and target.canary else target
+
+
+def _answered(
+    texts: Sequence[tuple[Target, Sequence[str]]], rows: Sequence[tuple[Target, Sequence[Row]]]
+) -> tuple[list[Sequence[Prediction]], list[Sequence[dict[str, Any]]]]:
+    """What classifiers say to their texts and other models to their rows, in one call."""
+    if not rows:
+        return _classified(texts), []
+    asked: list[tuple[Target, Sequence[Row]]] = [*texts, *rows]
+    for target, _inputs in asked:
+        _have(target.artifact_path, target.digest)
+    requests = [serving.PredictRequest(target.model_path, list(inputs)) for target, inputs in asked]
+    organisation = asked[0][0].organisation
+    outputs = [
+        result.outputs
+        for result in _call(lambda client: client.predict(requests, organisation=organisation))
+    ]
+    said = [serving.read_predictions(each) for each in outputs[: len(texts)]]
+    return list(said), list(outputs[len(texts) :])
 
 
 def _classified(asked: Sequence[tuple[Target, Sequence[str]]]) -> list[Sequence[Prediction]]:
