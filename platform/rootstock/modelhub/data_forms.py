@@ -54,6 +54,10 @@ class ImportForm(forms.Form):
     _ROWS = {
         Task.MULTI_LABEL_CLASSIFICATION: '{"text": "…", "labels": ["…", "…"]}',
         Task.TOKEN_CLASSIFICATION: '{"tokens": ["Anna", "sings"], "tags": ["B-PER", "O"]}',
+        Task.SPAN_CLASSIFICATION: (
+            '{"text": "Acme gains as Bolt falls", "spans": [{"start": 0, "end": 4, "label": "positive"}, '
+            '{"start": 14, "end": 18, "label": "negative"}]}'
+        ),
         Task.TEXT_EMBEDDING: '{"anchor": "…", "positive": "…", "score": 0.8}',
         Task.RERANKING: '{"query": "…", "document": "…", "label": 1}',
         Task.TEXT_GENERATION: '{"prompt": "…", "response": "…"}',
@@ -62,6 +66,7 @@ class ImportForm(forms.Form):
     _MAY_LACK_LABELS = (
         Task.MULTI_LABEL_CLASSIFICATION,
         Task.TOKEN_CLASSIFICATION,
+        Task.SPAN_CLASSIFICATION,
         Task.RERANKING,
     )
 

@@ -30,7 +30,7 @@ def source_list(dataset: Dataset, granted: frozenset[Permission]) -> list[dict[s
 
 def answer_distribution(dataset: Dataset) -> dict[str, int]:
     """How often each label, or kind of entity, occurs, most frequent first; without examples that have no answer."""
-    if dataset.task == Task.MULTI_LABEL_CLASSIFICATION:
+    if dataset.task in (Task.MULTI_LABEL_CLASSIFICATION, Task.SPAN_CLASSIFICATION):
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT value, count(*) FROM modelhub_datasetexample,"

@@ -134,6 +134,12 @@ def _entities(true: Mapping[str, Any], said: Mapping[str, Any]) -> Sequence[floa
     return (len(theirs & ours), len(ours), len(theirs))
 
 
+def _spans(true: Mapping[str, Any], said: Mapping[str, Any]) -> Sequence[float]:
+    """Rightly labelled spans and all spans of a text."""
+    right = [ours == theirs for ours, theirs in zip(said["labels"], true["labels"], strict=True)]
+    return (sum(right), len(right))
+
+
 def _reply(true: Mapping[str, Any], said: Mapping[str, Any]) -> Sequence[float]:
     reference = true.get("response") or row_messages(dict(true))[-1]["content"]
     return (chrf([str(said["response"])], [reference]), 1.0)
@@ -153,5 +159,6 @@ Scores = Callable[[Mapping[str, Any], Mapping[str, Any]], Sequence[float]]
 _SCORES: dict[Task, tuple[str, Scores, Callable[[np.ndarray], np.ndarray]]] = {
     Task.MULTI_LABEL_CLASSIFICATION: ("micro_f1", _sets, _f1),
     Task.TOKEN_CLASSIFICATION: ("f1", _entities, _f1),
+    Task.SPAN_CLASSIFICATION: ("accuracy", _spans, _mean),
     Task.TEXT_GENERATION: ("chrf", _reply, _mean),
 }

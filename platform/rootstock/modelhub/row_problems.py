@@ -53,6 +53,14 @@ TEMPLATES = frozenset(
         gettext_noop("no such file"),
         gettext_noop("not UTF-8 (byte 0x%(byte)02x); it looks like %(guess)s"),
         gettext_noop("not a JSON list of messages"),
+        gettext_noop("not a JSON list of spans"),
+        gettext_noop("span %(place)d is neither [start, end] nor an object with start and end"),
+        gettext_noop("span %(place)d is only white space"),
+        gettext_noop("span %(place)d is there twice"),
+        gettext_noop("%(labels)d labels for %(spans)d spans"),
+        gettext_noop(
+            "span %(place)d, %(start)d to %(end)d, is not within the text of %(length)d characters"
+        ),
         gettext_noop("not a JSON object"),
         gettext_noop("not a PNG, JPEG, GIF, WebP or BMP image"),
         gettext_noop("not a number from 0 to 1"),

@@ -67,12 +67,24 @@ def dialogues(draw: st.DrawFn) -> dict[str, Any]:
     return {"messages": turns}
 
 
+@st.composite
+def marked(draw: st.DrawFn) -> dict[str, Any]:
+    parts = draw(st.lists(words, min_size=1, max_size=4))
+    starts = [sum(len(part) + 1 for part in parts[:at]) for at in range(len(parts))]
+    return {
+        "text": " ".join(parts),
+        "spans": [[at, at + len(part)] for at, part in zip(starts, parts, strict=True)],
+        "labels": draw(st.lists(entities, min_size=len(parts), max_size=len(parts))),
+    }
+
+
 CONTENTS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "text-classification": st.fixed_dictionaries({"text": texts, "label": words}),
     "multi-label-classification": st.fixed_dictionaries(
         {"text": texts, "labels": st.lists(words, unique=True, max_size=4)}
     ),
     "token-classification": tagged(),
+    "span-classification": marked(),
     "text-embedding": st.one_of(
         st.fixed_dictionaries({"anchor": texts, "positive": texts}, optional={"negative": texts}),
         st.fixed_dictionaries({"anchor": texts, "positive": texts, "score": st.floats(0, 1)}),

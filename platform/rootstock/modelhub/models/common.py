@@ -14,6 +14,7 @@ class Task(models.TextChoices):
     TEXT_CLASSIFICATION = "text-classification", _("Text classification")
     MULTI_LABEL_CLASSIFICATION = "multi-label-classification", _("Multi-label classification")
     TOKEN_CLASSIFICATION = "token-classification", _("Entity recognition")
+    SPAN_CLASSIFICATION = "span-classification", _("Span classification")
     TEXT_EMBEDDING = "text-embedding", _("Text embedding")
     RERANKING = "reranking", _("Reranking")
     TEXT_GENERATION = "text-generation", _("Text generation")

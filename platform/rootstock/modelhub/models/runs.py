@@ -34,6 +34,8 @@ class TrainingRun(AuthoredModel):
     )
     # It begins as its parent is, labels and last layer included; otherwise only the parent's encoder is its base.
     goes_on = models.BooleanField(default=False)
+    # Runs of equal value train one encoder and share it; each has a head, a data set and a version of its own.
+    together = models.UUIDField(null=True, blank=True)
     # Of a search: what is tried for each option, how many trials, and what came of them.
     space = models.JSONField(default=dict)
     trial_count = models.PositiveSmallIntegerField(default=0)
@@ -58,6 +60,13 @@ class TrainingRun(AuthoredModel):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["organisation", "number"], name="run_number_once"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["organisation", "together"],
+                name="runs_together",
+                condition=models.Q(together__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -350,9 +350,11 @@ def agreement(queue: AnnotationQueue) -> Agreement:
 
 
 def _units(task: str, answers: list[dict[str, Any]]) -> list[list[Any]]:
-    """What is compared: one value an example, of token tags one a token."""
+    """What is compared: one value an example, of token tags one a token, of spans one a span."""
     if task == Task.TOKEN_CLASSIFICATION:
         return [list(unit) for unit in zip(*(answer["tags"] for answer in answers), strict=False)]
+    if task == Task.SPAN_CLASSIFICATION:
+        return [list(unit) for unit in zip(*(answer["labels"] for answer in answers), strict=False)]
     if task == Task.MULTI_LABEL_CLASSIFICATION:
         return [[frozenset(answer["labels"]) for answer in answers]]
     if task == Task.TEXT_GENERATION:

@@ -20,7 +20,7 @@ QUEUE = "training"
 # Tasks whose answers can be paired row by row.
 TASKS = frozenset({
     Task.TEXT_CLASSIFICATION, Task.IMAGE_CLASSIFICATION, Task.MULTI_LABEL_CLASSIFICATION, Task.TOKEN_CLASSIFICATION,
-    Task.TEXT_GENERATION,
+    Task.SPAN_CLASSIFICATION, Task.TEXT_GENERATION,
 })  # fmt: skip
 
 

@@ -313,6 +313,10 @@ def answer_of(task: str, content: Mapping[str, Any]) -> dict[str, Any]:
 
 def answer_text(task: str, answer: Mapping[str, Any], content: Mapping[str, Any]) -> str:
     """An answer in a few words, "" for none."""
+    if task == Task.SPAN_CLASSIFICATION and "labels" in answer and "spans" in content:
+        text, spans = content["text"], content["spans"]
+        named = zip(spans, answer["labels"], strict=False)
+        return " · ".join(f"{text[start:end]} ({label})" for (start, end), label in named)[:200]
     if "labels" in answer:
         return " | ".join(answer["labels"]) or "∅"
     if "tags" in answer:

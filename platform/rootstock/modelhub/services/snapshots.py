@@ -236,7 +236,7 @@ def _hash(content: Mapping[str, Any], metadata: Mapping[str, Any]) -> bytes:
 def _labels(task: str, content: Mapping[str, Any]) -> tuple[str, ...]:
     if task == Task.TOKEN_CLASSIFICATION:
         return tuple(kind for kind, _text in entities(content["tokens"], content["tags"]))
-    if task == Task.MULTI_LABEL_CLASSIFICATION:
+    if task in (Task.MULTI_LABEL_CLASSIFICATION, Task.SPAN_CLASSIFICATION):
         return tuple(content["labels"])
     return (str(content["label"]),) if task in _ONE_ANSWER else ()
 
