@@ -273,7 +273,7 @@ def _first(parent: Any, *names: str) -> str:
 
 def _joined(base: str, link: str) -> str:
     """An absolute address; empty for what is none of the web."""
-    link = "".join(link.split())
+    link = "".join(link.encode("utf-8", "ignore").decode().split())
     if not link:
         return ""
     try:

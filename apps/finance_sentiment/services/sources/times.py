@@ -86,5 +86,7 @@ def _spoken(text: str, zone: tzinfo) -> datetime | None:
     import dateparser  # reads its languages when it is first used
 
     now = datetime.now(zone).replace(tzinfo=None)
-    moment = dateparser.parse(text, languages=["en", "zh"], settings={"RELATIVE_BASE": now})
+    moment: datetime | None = dateparser.parse(
+        text, languages=["en", "zh"], settings={"RELATIVE_BASE": now}
+    )
     return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=zone)

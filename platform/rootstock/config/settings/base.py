@@ -206,10 +206,6 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 2.0,
         "options": {"expires": 4},
     },
-    "finance-sources-tidy": {
-        "task": "rootstock.finance.sources_tidy",
-        "schedule": crontab(minute=53),
-    },
     "finance-tick": {"task": "rootstock.finance.tick", "schedule": 3.0, "options": {"expires": 6}},
 }
 
