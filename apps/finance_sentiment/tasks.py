@@ -6,6 +6,9 @@ from typing import Any
 
 from celery import shared_task
 
+from apps.finance_sentiment.services.alerting import escalation, muting, notifying
+from apps.finance_sentiment.services.alerting.sending import Tried, letter_send
+from apps.finance_sentiment.services.alerts import mutes_announce
 from apps.finance_sentiment.services.detection import detection_run
 from apps.finance_sentiment.services.intake import scoring_request
 from apps.finance_sentiment.services.requeueing import REQUEUE_TOPIC, documents_requeue
@@ -15,7 +18,9 @@ from apps.finance_sentiment.services.scoring import (
     batch_write,
     detection_request,
 )
-from rootstock.outbox.handlers import handler
+from apps.finance_sentiment.services.sources.polling import polls_claim, source_poll
+from rootstock.outbox.broker import send
+from rootstock.outbox.handlers import handler, message_scope, on_dead_letter
 from rootstock.tenancy.rls import call_lookup
 from rootstock.tenancy.scope import organisation_scope
 
@@ -42,6 +47,39 @@ def requeue(payload: dict[str, Any]) -> None:
     documents_requeue()
 
 
+@handler(escalation.TOPIC)
+def escalate(payload: dict[str, Any]) -> None:
+    """Do what is due for a group of alerts."""
+    escalation.group_run(payload["group_id"])
+
+
+@handler(muting.TOPIC)
+def mute(payload: dict[str, Any]) -> None:
+    """A silence has begun or ended."""
+    mutes_announce()
+
+
+def _send(payload: dict[str, Any]) -> Tried | None:
+    with message_scope():
+        letter = notifying.letter_read(payload["notification_id"])
+    return None if letter is None else letter_send(letter)
+
+
+@handler(notifying.TOPIC, prepare=_send)
+def notify(payload: dict[str, Any], tried: Tried | None) -> None:
+    """Note what came of the try that `_send` made; tries of the schedule are messages of their own."""
+    notifying.notification_tried(payload["notification_id"], tried)
+
+
+def _give_up(topic: str, payload: dict[str, Any], error: str) -> None:
+    """A notification that ends every worker is shown as failed."""
+    if topic == notifying.TOPIC:
+        notifying.notification_give_up(payload["notification_id"], error)
+
+
+on_dead_letter(_give_up)
+
+
 @shared_task(name="rootstock.finance.tick", ignore_result=True)
 def tick() -> None:
     """Request what time alone makes due: buckets to close, documents whose message was lost."""
@@ -53,3 +91,16 @@ def tick() -> None:
                 scoring_request()
             if row["detect"]:
                 detection_request()
+
+
+@shared_task(name="rootstock.finance.polls_start", ignore_result=True, acks_late=False)
+def polls_start() -> None:
+    """Hand the sources that are due to the pollers."""
+    polls_claim(hand_on=lambda arguments: send("rootstock.finance.poll", arguments, "polling"))
+
+
+# Acknowledged when it starts: the lease, not the broker, knows what is still to be done.
+@shared_task(name="rootstock.finance.poll", ignore_result=True, acks_late=False)
+def poll(organisation_id: str, source_id: str, token: str) -> None:
+    """Ask one source."""
+    source_poll(organisation_id=organisation_id, source_id=source_id, token=token)
