@@ -67,6 +67,8 @@ class Section:
     sources: Sequence[str]
     notes: Sequence[str] = ()
     packages: Sequence[str] = SHOWN_VERSIONS
+    # The key of rows by which they are shown as several tables, each with the columns that it has.
+    tables_by: str = ""
     # Makes the rows that are shown out of those that were measured: means over seeds.
     summarise: Callable[[list[Row]], list[Row]] | None = None
 
@@ -123,12 +125,25 @@ def run_section(
 
 def table(section: Section, rows: Sequence[Row]) -> str:
     """The rows as aligned text: words to the left, numbers to the right."""
-    cells = [[column.heading for column in section.columns]]
-    cells += [[column.text(row) for column in section.columns] for row in rows]
-    widths = [max(len(line[index]) for line in cells) for index in range(len(section.columns))]
+    if section.tables_by:
+        parts = dict.fromkeys(row.get(section.tables_by) for row in rows)
+        return "\n\n".join(
+            _table(
+                [column for column in section.columns if any(column.key in row for row in own)], own
+            )
+            for part in parts
+            if (own := [row for row in rows if row.get(section.tables_by) == part])
+        )
+    return _table(section.columns, rows)
+
+
+def _table(columns: Sequence[Column], rows: Sequence[Row]) -> str:
+    cells = [[column.heading for column in columns]]
+    cells += [[column.text(row) for column in columns] for row in rows]
+    widths = [max(len(line[index]) for line in cells) for index in range(len(columns))]
     numeric = [
         all(isinstance(row.get(column.key), int | float | None) for row in rows)
-        for column in section.columns
+        for column in columns
     ]
     lines = [
         "  ".join(

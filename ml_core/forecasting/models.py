@@ -68,7 +68,7 @@ def lags(history: Values, season: int, horizon: int) -> Values:
     centre, scale = float(history.mean()), float(history.std()) or 1.0
     series = (history - centre) / scale
     places = np.arange(max(reach, len(series) - _ROWS), len(series))
-    features = np.stack([_features(series, place, season) for place in places])
+    features = np.stack([_features(series, int(place), season) for place in places])
     weights = _ridge(features, series[places])
     for _ in range(horizon):
         series = np.append(series, _features(series, len(series), season) @ weights)
