@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ml_core.linking.names import (
         NAME_KINDS,
         Name,
+        NameKind,
         estimate_ambiguity,
         shared_names,
         symbol_names,
@@ -28,6 +29,7 @@ __all__ = [
     "Link",
     "Linker",
     "Name",
+    "NameKind",
     "NameTable",
     "TaggedSpan",
     "TermIndex",
@@ -45,6 +47,7 @@ __getattr__, __dir__ = lazy_exports(
         "Link": "linker",
         "Linker": "linker",
         "Name": "names",
+        "NameKind": "names",
         "NameTable": "table",
         "TaggedSpan": "linker",
         "TermIndex": "labels",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ml_core.text import (
@@ -14,7 +15,7 @@ from ml_core.text import (
     normalise,
 )
 
-__all__ = ["Reading", "estimated_jaccard", "near_duplicate", "read_text"]
+__all__ = ["Reading", "estimated_jaccard", "near_duplicate", "read_text", "written_text"]
 
 # The models read no more than the beginning; the rest would only travel to be cut off.
 READ_CHARACTERS = 2000
@@ -29,11 +30,21 @@ class Reading:
     content_hash: bytes
     signature: bytes
     bands: list[int] = field(default_factory=list)
+    # the title, a line feed and the body, as they were written
+    raw: str = ""
 
     @property
     def has_words(self) -> bool:
         """Whether there is any letter or digit to read."""
         return bool(self.bands)
+
+    def written(self, spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Where stretches of `text` stand in `raw`."""
+        if self.raw.startswith(self.text):
+            return list(spans)
+        places = _places(self.raw)
+        last = len(places) - 1
+        return [(places[min(start, last)], places[min(end - 1, last)] + 1) for start, end in spans]
 
 
 def read_text(*, title: str, body: str, hint: str) -> Reading:
@@ -49,4 +60,27 @@ def read_text(*, title: str, body: str, hint: str) -> Reading:
         content_hash=content_hash(f"{title}\n{body}" if body else title),
         signature=signature.astype("<u4").tobytes(),
         bands=lsh_bands(signature),
+        raw=written_text(title, body),
     )
+
+
+def written_text(title: str, body: str) -> str:
+    """The text in whose characters places are counted: the title, a line feed and the body."""
+    return f"{title}\n{body}" if body else title
+
+
+def _places(raw: str) -> list[int]:
+    """Of each character of the normal form of a text, where it was written."""
+    places: list[int] = []
+    space: int | None = None
+    for place, character in enumerate(raw):
+        if character.isspace():
+            space = place if places and space is None else space
+            continue
+        width = len(normalise(character))
+        if width and space is not None:
+            places.append(space)
+        if width:
+            space = None
+        places.extend([place] * width)
+    return places or [0]

@@ -481,8 +481,52 @@ class Migration(migrations.Migration):
                 fields=["organisation", "state", "-size"], name="finance_proposal_state"
             ),
         ),
+        migrations.CreateModel(
+            name="Vocabulary",
+            fields=[
+                (
+                    "id",
+                    models.UUIDField(
+                        default=rootstock.common.ids.uuid7,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                ("names_version", models.PositiveIntegerField(default=0)),
+                ("topics_version", models.PositiveIntegerField(default=0)),
+                (
+                    "organisation",
+                    models.ForeignKey(
+                        default=rootstock.tenancy.scope.current_organisation_id,
+                        editable=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="tenancy.organisation",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name_plural": "vocabularies",
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("organisation",), name="finance_vocabulary_once"
+                    )
+                ],
+            },
+        ),
         *[
             EnableRowLevelSecurity(f"finance_sentiment_{table}")
-            for table in ("entity", "instrument", "alias", "mention", "topic", "topicproposal")
+            for table in (
+                "entity",
+                "instrument",
+                "alias",
+                "mention",
+                "topic",
+                "topicproposal",
+                "vocabulary",
+            )
         ],
     ]

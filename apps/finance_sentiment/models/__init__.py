@@ -40,7 +40,7 @@ from apps.finance_sentiment.models.sources import (
     SourceKind,
     SourcePolling,
 )
-from apps.finance_sentiment.models.topics import Topic, TopicProposal
+from apps.finance_sentiment.models.topics import Topic, TopicProposal, Vocabulary
 
 __all__ = [
     "ALL_TOPICS",
@@ -86,4 +86,5 @@ __all__ = [
     "Topic",
     "TopicMonitor",
     "TopicProposal",
+    "Vocabulary",
 ]

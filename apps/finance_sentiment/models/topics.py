@@ -73,3 +73,19 @@ class TopicProposal(TenantModel):
 
     def __str__(self) -> str:
         return ", ".join(self.terms[:3])
+
+
+class Vocabulary(TenantModel):
+    """One row of an organisation: how often its names and topics changed, so that workers read them anew then."""
+
+    names_version = models.PositiveIntegerField(default=0)
+    topics_version = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        verbose_name_plural = "vocabularies"
+        constraints = [
+            models.UniqueConstraint(fields=["organisation"], name="finance_vocabulary_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"names {self.names_version}, topics {self.topics_version}"

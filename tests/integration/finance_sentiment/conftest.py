@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from apps.finance_sentiment.inference import deployed
-from apps.finance_sentiment.services import requeueing, scoring
+from apps.finance_sentiment.services import requeueing, scoring, vocabulary
 from apps.finance_sentiment.services.detection import detection_run
 from apps.finance_sentiment.services.intake import document_parse, documents_upsert
 from rootstock.common.actors import SYSTEM
@@ -28,6 +28,8 @@ def models(monkeypatch: pytest.MonkeyPatch) -> FakeModels:
     monkeypatch.setattr(scoring, "targets_resolve", fake.targets)
     monkeypatch.setattr(requeueing, "targets_resolve", fake.targets)
     monkeypatch.setattr(deployed, "classify", fake.classify)
+    # Topics are those of the models alone, but where a test is about the taxonomy.
+    monkeypatch.setattr(vocabulary, "topics_built_in", tuple)
     return fake
 
 
