@@ -1,4 +1,4 @@
-"""The command line: ``python -m ml_core train | pretrain | evaluate | predict | serve | …``, see `ml_core.commands`.
+"""The command line: ``python -m ml_core train | together | evaluate | predict | serve | …``, see `ml_core.commands`.
 
 The last line on stdout is one JSON object (``predict``: one per text). Exit codes: 0 done, 2 bad input
 (one line on stderr says what), 130 stopped by SIGTERM or SIGINT, 137 memory limit.
@@ -24,6 +24,7 @@ from ml_core.commands import (
     search,
     select,
     serve,
+    together,
     train,
 )
 from ml_core.commands.console import EXIT_BAD_INPUT, EXIT_STOPPED, fail
@@ -35,6 +36,7 @@ from ml_core.training import ConfigError, TrainingCancelled, TrainingError
 # In the order of ``--help``.
 _COMMANDS = (
     train,
+    together,
     search,
     pretrain,
     compress,

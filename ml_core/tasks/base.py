@@ -72,11 +72,12 @@ class Report(Protocol):
 @dataclass
 class Evaluation:
     """A report, the mean loss per item on the same rows (ties between epochs are broken by it), and for tasks with
-    classes the logits (rows, classes) that calibration is fitted on."""
+    classes the logits (rows, classes) that calibration is fitted on. ``figures`` are shown beside the headline."""
 
     report: Any
     loss: float
     logits: Any = None
+    figures: dict[str, float] = field(default_factory=dict)
 
 
 class Task(ABC):

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ml_core.training.options import Option
     from ml_core.training.progress import Progress, TrainingCancelled, TrainingError
     from ml_core.training.search import Trial, search_options
+    from ml_core.training.together import check_together, read_together, train_together
     from ml_core.training.trainer import train
 
 __all__ = [
@@ -21,8 +22,11 @@ __all__ = [
     "TrainingCancelled",
     "TrainingError",
     "Trial",
+    "check_together",
+    "read_together",
     "search_options",
     "train",
+    "train_together",
     "training_options",
 ]
 
@@ -36,8 +40,11 @@ __getattr__, __dir__ = lazy_exports(
         "TrainingCancelled": "progress",
         "TrainingError": "progress",
         "Trial": "search",
+        "check_together": "together",
+        "read_together": "together",
         "search_options": "search",
         "train": "trainer",
+        "train_together": "together",
         "training_options": "config",
     },
 )

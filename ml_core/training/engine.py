@@ -341,7 +341,7 @@ class _Course(TrainerCallback, ExportableState):
             self.evaluations_without_gain = 0
         else:
             self.evaluations_without_gain += 1
-        shown = {headline: score[0], "loss": evaluation.loss}
+        shown = {headline: score[0], **evaluation.figures, "loss": evaluation.loss}
         if "accuracy" in summary:
             shown = {"accuracy": float(summary["accuracy"]), **shown}
         figures = {name: round(value, 6) for name, value in shown.items()}

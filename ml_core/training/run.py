@@ -8,8 +8,9 @@ import math
 import platform
 import random
 import tempfile
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -54,14 +55,35 @@ def run(
 ) -> Artifact:
     """Train on ``data``; see `ml_core.training.train`. ``build`` makes another task than ``config.task`` names, whose
     artefact is one of that name all the same; what it learns with besides the options is ``data.settings``."""
+    _check_processes(config)
+    if not is_first():
+        reporter = Reporter(lambda _: None, lambda: False)
+    with session(config, fingerprint(config, data)) as place:
+        return _train(config, data, reporter, place, build or task_class(config.task))
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run computes and keeps its checkpoints: ``checkpoint`` is the one to go on from, ``begun`` says that what
+    comes before the first step was done by an earlier process, ``marks`` are the run's fingerprint."""
+
+    device: torch.device
+    directory: Path
+    checkpoint: Path | None
+    begun: bool
+    marks: dict[str, Any]
+    trackers: list[Tracker]
+
+
+@contextmanager
+def session(config: TrainConfig, marks: dict[str, Any]) -> Iterator[Place]:
+    """The surroundings of a run: its device, random states that are put back, checkpoints and trackers; files that
+    cannot be written or read become a TrainingError. A body that ends well has its checkpoints discarded."""
     try:
         device = select_device(config.device)
     except ValueError as error:
         raise ConfigError(str(error)) from None
-    _check_processes(config)
     check_reporting(config)
-    if not is_first():
-        reporter = Reporter(lambda _: None, lambda: False)
     devices = list(range(torch.cuda.device_count())) if device.type == "cuda" else []
     with ExitStack() as stack:
         stack.enter_context(torch.random.fork_rng(devices=devices))
@@ -69,23 +91,11 @@ def run(
         stack.callback(random.setstate, random.getstate())
         stack.callback(np.random.set_state, np.random.get_state())
         torch.manual_seed(config.seed)
-        marks = fingerprint(config, data)
         directory = config.checkpoints or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         try:
             checkpoint, begun = _open_checkpoints(config, marks, device)
             trackers = stack.enter_context(tracked(config)) if is_first() else []
-            artifact = _train(
-                config,
-                data,
-                reporter,
-                device=device,
-                directory=directory,
-                checkpoint=checkpoint,
-                begun=begun,
-                marks=marks,
-                trackers=trackers,
-                build=build or task_class(config.task),
-            )
+            yield Place(device, directory, checkpoint, begun, marks, trackers)
         except (OSError, SafetensorError, RuntimeError) as error:
             problem = failed_write(error, (directory, config.out))
             if problem is not None:
@@ -100,7 +110,6 @@ def run(
             raise TrainingError(problem) from error
         if config.checkpoints is not None and is_first():
             discard(config.checkpoints)
-    return artifact
 
 
 def _open_checkpoints(
@@ -134,13 +143,7 @@ def _train(
     config: TrainConfig,
     data: TaskData,
     reporter: Reporter,
-    *,
-    device: torch.device,
-    directory: Path,
-    checkpoint: Path | None,
-    begun: bool,
-    marks: dict[str, Any],
-    trackers: list[Tracker],
+    place: Place,
     build: Callable[[TrainConfig, TaskData], Task],
 ) -> Artifact:
     task = build(config, data)
@@ -148,19 +151,26 @@ def _train(
         config=config,
         task=task,
         reporter=reporter,
-        device=device,
-        trackers=trackers,
+        device=place.device,
+        trackers=place.trackers,
         # A previous version needs the weights that the first step began with, checkpoint or not.
-        resuming=begun and config.previous is None,
+        resuming=place.begun and config.previous is None,
     )
-    best = fit(context, directory=directory, checkpoint=checkpoint, marks=marks)
-    evaluation, calibration = task.calibrate(best)
-
+    best = fit(context, directory=place.directory, checkpoint=place.checkpoint, marks=place.marks)
     reporter.report("save")
     wait_for_all()
     if not is_first():
         wait_for_all()
         return Artifact.open(config.out, verify=False)
+    artifact = save(context, best)
+    wait_for_all()
+    return artifact
+
+
+def save(context: Run, best: Evaluation) -> Artifact:
+    """Calibrate a trained task on its ``best`` evaluation and write its artefact, model card and all."""
+    config, task, data = context.config, context.task, context.task.data
+    evaluation, calibration = task.calibrate(best)
     manifest = _manifest(config, context, evaluation, calibration)
 
     def write_files(target: Path) -> None:
@@ -171,10 +181,8 @@ def _train(
         card = write_card(manifest, evaluation.report, data, context.notes)
         (target / CARD).write_text(card, encoding="utf-8")
 
-    log_result(trackers, manifest.metrics, context.steps)
-    artifact = write_artifact(config.out, manifest, write_files, overwrite=config.overwrite)
-    wait_for_all()
-    return artifact
+    log_result(context.trackers, manifest.metrics, context.steps)
+    return write_artifact(config.out, manifest, write_files, overwrite=config.overwrite)
 
 
 def _forget_machine(settings: Path) -> None:

@@ -88,7 +88,8 @@ def split_artifact(artifact: Artifact) -> ModelParts | None:
         return None
     try:
         directory = find_base(artifact) if manifest.adapter_only else artifact.path
-        source = _source(directory)
+        together = "together" in manifest.options and not manifest.adapter_only
+        source = _source(directory, _encoder_digest(artifact) if together else None)
     except BaseModelError as error:
         path = artifact.path / WEIGHTS
         raise ArtifactError(path, f"holds only what was trained: {error}") from error
@@ -120,10 +121,27 @@ def split_base(name: str | Path) -> ModelParts:
     return ModelParts(_source(directory), tokenizer, min(_BASE_LENGTH, longest))
 
 
-def _source(directory: Path) -> EncoderSource:
+def _source(directory: Path, weights: str | None = None) -> EncoderSource:
     # Equal weights in another architecture (more attention heads, say) are another encoder.
-    parts = f"{base_digest(directory)}:{sha256_file(directory / CONFIG)}"
+    parts = f"{weights or base_digest(directory)}:{sha256_file(directory / CONFIG)}"
     return EncoderSource(directory, hashlib.sha256(parts.encode()).hexdigest())
+
+
+def _encoder_digest(artifact: Artifact) -> str:
+    """SHA-256 of the encoder's tensors alone: heads that were trained together are of one encoder, and no two of their
+    files are equal. Raises ArtifactError."""
+    path = artifact.path / WEIGHTS
+    digest = hashlib.sha256()
+    try:
+        with safe_open(path, framework="np") as file:
+            for name in sorted(file.keys()):
+                if not name.startswith(_HEAD):
+                    tensor = file.get_tensor(name)
+                    digest.update(f"{name} {tensor.dtype} {tensor.shape}\n".encode())
+                    digest.update(np.ascontiguousarray(tensor).data)
+    except (OSError, SafetensorError, TypeError) as error:
+        raise ArtifactError(path, f"cannot be read: {error}") from error
+    return digest.hexdigest()
 
 
 def _head(artifact: Artifact) -> dict[str, np.ndarray]:
