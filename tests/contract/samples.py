@@ -172,6 +172,7 @@ def ids_by_parameter(rows: dict[str, models.Model]) -> dict[str, str]:
     names = {
         "key_id": "accounts.ApiKey",
         "member_id": "tenancy.Membership",
+        "news_source_id": "finance_sentiment.Source",
     }
     found = {name: str(rows[label].pk) for name, label in names.items()}
     for label, row in rows.items():
