@@ -6,6 +6,7 @@ from typing import Any
 
 from celery import shared_task
 
+from apps.finance_sentiment import understanding_jobs  # noqa: F401 - its kinds of jobs
 from apps.finance_sentiment.services.alerting import escalation, muting, notifying
 from apps.finance_sentiment.services.alerting.sending import Tried, letter_send
 from apps.finance_sentiment.services.alerts import mutes_announce

@@ -32,17 +32,23 @@ from apps.finance_sentiment.inference.reading import (
     estimated_jaccard,
     near_duplicate,
     read_text,
+    text_reading,
+    written_text,
 )
 from apps.finance_sentiment.inference.surges import (
-    RULE_PARAMETERS,
+    DEFAULT_DETECTOR,
+    DETECTOR_NAMES,
+    RULE_FIGURES,
     Bucket,
     Phase,
     Reason,
     SurgeDetector,
     SurgeState,
     Verdict,
+    detector_options,
     surge_config,
     surge_defaults,
+    surge_memory,
 )
 from rootstock.modelhub.inference import (
     DeploymentResult,
@@ -54,10 +60,12 @@ from rootstock.modelhub.inference import (
 )
 
 __all__ = [
+    "DEFAULT_DETECTOR",
+    "DETECTOR_NAMES",
     "ENTITY_SENTIMENT",
     "EVENT",
     "NER",
-    "RULE_PARAMETERS",
+    "RULE_FIGURES",
     "SENTIMENT",
     "SUBJECT",
     "TOPIC",
@@ -84,6 +92,7 @@ __all__ = [
     "Verdict",
     "answering",
     "classify_batch",
+    "detector_options",
     "estimate_ambiguity",
     "estimated_jaccard",
     "fold_name",
@@ -92,6 +101,9 @@ __all__ = [
     "shared_names",
     "surge_config",
     "surge_defaults",
+    "surge_memory",
     "symbol_names",
     "targets_resolve",
+    "text_reading",
+    "written_text",
 ]

@@ -15,7 +15,14 @@ from ml_core.text import (
     normalise,
 )
 
-__all__ = ["Reading", "estimated_jaccard", "near_duplicate", "read_text", "written_text"]
+__all__ = [
+    "Reading",
+    "estimated_jaccard",
+    "near_duplicate",
+    "read_text",
+    "text_reading",
+    "written_text",
+]
 
 # The models read no more than the beginning; the rest would only travel to be cut off.
 READ_CHARACTERS = 2000
@@ -60,6 +67,18 @@ def read_text(*, title: str, body: str, hint: str) -> Reading:
         content_hash=content_hash(f"{title}\n{body}" if body else title),
         signature=signature.astype("<u4").tobytes(),
         bands=lsh_bands(signature),
+        raw=written_text(title, body),
+    )
+
+
+def text_reading(title: str, body: str, language: str) -> Reading:
+    """The text of a document that was read before, without what finds its duplicates."""
+    text = normalise(f"{title}\n{body[:READ_CHARACTERS]}" if body else title)
+    return Reading(
+        text=text[:READ_CHARACTERS],
+        language=language,
+        content_hash=b"",
+        signature=b"",
         raw=written_text(title, body),
     )
 

@@ -74,9 +74,9 @@ def references_make(
         for link in links
     ]
     for span in tagged:
-        kind = _KINDS.get(span.label.casefold())
-        if kind and all(span.end <= link.start or link.end <= span.start for link in links):
-            found.append((span.start, span.end, kind, None))
+        seen = _KINDS.get(span.label.casefold())
+        if seen and all(span.end <= link.start or link.end <= span.start for link in links):
+            found.append((span.start, span.end, seen, None))
     found = sorted(found, key=lambda each: each[:2])[:MOST]
     written = reading.written([(start, end) for start, end, _kind, _link in found])
     references = []

@@ -155,11 +155,6 @@ def _prepare(organisation_id: uuid.UUID | str) -> PreparedBatch:
                 )
         return PreparedBatch([], {}, retry_at=timezone.now() + RETRY)
     _pace.speed_up()
-    for outcome in outcomes:
-        if outcome.status == Document.Status.SCORED:
-            outcome.models_used = models_used(
-                targets, outcome.reading.language, outcome.predictions
-            )
     _understand_rest([each for each in outcomes if each not in waiting], targets, known)
     return PreparedBatch(outcomes, targets, (timezone.now() - started).total_seconds())
 
@@ -173,7 +168,8 @@ def _understand_rest(
         kept = kept_references(documents=copies) if copies else {}
     for outcome in outcomes:
         if outcome.status == Document.Status.SCORED:
-            words_read(outcome, targets, known)
+            outcome.models_used = models_used(targets, outcome.reading.language)
+            words_read(outcome, known)
         raw = outcome.reading.raw
         references = kept.get(outcome.document.id, [])
         if references and all(raw[each.start : each.end] == each.surface for each in references):

@@ -16,7 +16,7 @@ from apps.finance_sentiment.inference import (
     classify_batch,
 )
 from apps.finance_sentiment.services.references import references_make
-from apps.finance_sentiment.services.results import Outcome
+from apps.finance_sentiment.services.results import Outcome, models_used
 from apps.finance_sentiment.services.vocabulary import Known, events_index
 
 # A second topic needs this probability; the most probable one is always kept.
@@ -66,25 +66,24 @@ def outcomes_understand(
         event = outcome.predictions.get(EVENT)
         if event is not None and event.label not in _NO_EVENT and event.in_scope is not False:
             outcome.event = event.label
-        words_read(outcome, targets, known)
+        outcome.models_used = models_used(targets, outcome.reading.language, outcome.predictions)
+        words_read(outcome, known)
         outcome_link(outcome, answers, place, known)
 
 
-def words_read(outcome: Outcome, targets: Mapping[str, Target], known: Known) -> None:
+def words_read(outcome: Outcome, known: Known) -> None:
     """Add what words tell: topics that no model was trained for, and the event where no model is asked for it.
 
     A topic that is not in use is taken away, whoever gave it.
     """
     text = outcome.reading.text
-    learned = (
-        set(targets[TOPIC].labels) if outcome.topic_probabilities and TOPIC in targets else set()
-    )
+    learned = set(outcome.topic_probabilities or ())
     # Of a text whose scores were taken over, the words are read again.
     topics = [topic for topic in outcome.topics if topic in learned]
     topics += [topic for topic in known.topics.find(text) if topic not in learned]
     topics = [topic for topic in dict.fromkeys(topics) if topic not in known.retired]
     outcome.topics = topics[:MOST_TOPICS]
-    if EVENT not in outcome.predictions and (EVENT not in targets or not outcome.event):
+    if not any(used["deployment"] == EVENT for used in outcome.models_used):
         outcome.event = next(iter(events_index().find(text)), "")
 
 
