@@ -8,14 +8,9 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.finance_sentiment.models import (
-    Alert,
-    AlertEntry,
     Document,
     Sentiment,
-    SubjectKind,
-    SurgeRule,
 )
-from apps.finance_sentiment.selectors.alerts import alert_payload
 from apps.finance_sentiment.services.intake import MAX_BATCH, MAX_LENGTH
 
 LANGUAGE = r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*$"
@@ -165,107 +160,6 @@ class RequeueOutput(serializers.Serializer[Any]):
     requeued = serializers.IntegerField()
 
 
-class AlertFilter(serializers.Serializer[Any]):
-    """Which alerts."""
-
-    state = serializers.ChoiceField([*Alert.State.values, "unresolved"], required=False)
-    topic = serializers.CharField(required=False, max_length=60)
-
-
-class AlertStoryOutput(serializers.Serializer[Any]):
-    """A story behind an alert, as it was then."""
-
-    id = serializers.UUIDField()
-    title = serializers.CharField()
-    documents = serializers.IntegerField()
-    sources = serializers.ListField(child=serializers.CharField())
-    first_seen_at = serializers.DateTimeField()
-
-
-class SubjectOutput(serializers.Serializer[Any]):
-    """What a signal is about."""
-
-    kind = serializers.ChoiceField(SubjectKind.values)
-    key = serializers.CharField(allow_blank=True)
-    label = serializers.CharField()  # type: ignore[assignment]
-
-
-class AlertRuleOutput(serializers.Serializer[Any]):
-    """The rule that raised an alert; without an id when it is deleted."""
-
-    id = serializers.UUIDField(allow_null=True)
-    name = serializers.CharField(allow_blank=True)
-
-
-class AlertOutput(serializers.Serializer[Any]):
-    """What a rule saw on a subject."""
-
-    id = serializers.UUIDField()
-    rule = AlertRuleOutput()
-    subject = SubjectOutput()
-    topic = serializers.CharField(allow_blank=True, help_text="Empty for any other subject.")
-    state = serializers.ChoiceField(Alert.State.values)
-    opened_at = serializers.DateTimeField()
-    last_seen_at = serializers.DateTimeField()
-    resolved_at = serializers.DateTimeField(allow_null=True)
-    peak_negative = serializers.IntegerField()
-    peak_score = serializers.FloatField(help_text="1 is the threshold.")
-    observed = serializers.IntegerField(help_text="Negative stories in the latest window.")
-    expected = serializers.FloatField(help_text="Negative stories that the baseline expects in it.")
-    total = serializers.IntegerField()
-    share = serializers.FloatField()
-    baseline_share = serializers.FloatField()
-    window_start = serializers.DateTimeField(allow_null=True)
-    window_end = serializers.DateTimeField(allow_null=True)
-    acknowledged_at = serializers.DateTimeField(allow_null=True)
-    acknowledged_by = serializers.CharField(allow_blank=True)
-    comment = serializers.CharField(allow_blank=True)
-    stories = AlertStoryOutput(many=True)
-    models = serializers.ListField(child=serializers.CharField())
-
-    def to_representation(self, instance: Alert) -> dict[str, Any]:
-        """The payload that events carry as well."""
-        return alert_payload(instance)
-
-
-class AlertPageOutput(serializers.Serializer[Any]):
-    """A page of alerts."""
-
-    results = AlertOutput(many=True)
-    next = serializers.URLField(allow_null=True)
-    previous = serializers.URLField(allow_null=True)
-
-
-class AlertEntryOutput(serializers.ModelSerializer[AlertEntry]):
-    """A line of the log."""
-
-    class Meta:
-        model = AlertEntry
-        fields = ["kind", "at", "actor_kind", "actor_label", "comment", "created_at"]
-
-
-class AlertDetailOutput(AlertOutput):
-    """The same with its evidence and log."""
-
-    evidence = serializers.DictField()
-    entries = AlertEntryOutput(many=True)
-
-    def to_representation(self, instance: Alert) -> dict[str, Any]:
-        """The payload, every story, the verdicts and the log."""
-        return {
-            **alert_payload(instance),
-            "stories": instance.evidence.get("stories", []),
-            "evidence": instance.evidence,
-            "entries": AlertEntryOutput(instance.entries.order_by("id"), many=True).data,
-        }
-
-
-class AcknowledgeInput(serializers.Serializer[Any]):
-    """An acknowledgement."""
-
-    comment = serializers.CharField(max_length=2000, required=False, allow_blank=True, default="")
-
-
 class TrendFilter(serializers.Serializer[Any]):
     """Which series."""
 
@@ -323,32 +217,3 @@ class TopicListOutput(serializers.Serializer[Any]):
     since = serializers.DateTimeField()
     until = serializers.DateTimeField()
     results = TopicFiguresOutput(many=True)
-
-
-class RuleInput(serializers.Serializer[Any]):
-    """When bad news counts as a surge. Durations are numbers of buckets."""
-
-    enabled = serializers.BooleanField()
-    bucket_seconds = serializers.ChoiceField(SurgeRule.Bucket.values)
-    window = serializers.IntegerField(min_value=1, max_value=1000)
-    minimum_total = serializers.IntegerField(min_value=1, max_value=100_000)
-    minimum_negative = serializers.IntegerField(min_value=1, max_value=100_000)
-    count_factor = serializers.FloatField(min_value=1, max_value=1000)
-    share_gain = serializers.FloatField(min_value=0, max_value=1)
-    count_significance = serializers.FloatField(min_value=0.1, max_value=100)
-    share_significance = serializers.FloatField(min_value=0.1, max_value=100)
-    pending = serializers.IntegerField(min_value=1, max_value=1000)
-    recovery = serializers.IntegerField(min_value=1, max_value=1000)
-    minimum_firing = serializers.IntegerField(min_value=0, max_value=1000)
-
-
-class RuleOutput(serializers.ModelSerializer[SurgeRule]):
-    """The rule."""
-
-    class Meta:
-        model = SurgeRule
-        fields = [
-            "id", "enabled", "bucket_seconds", "window", "minimum_total", "minimum_negative",
-            "count_factor", "share_gain", "count_significance", "share_significance", "pending",
-            "recovery", "minimum_firing", "updated_at",
-        ]  # fmt: skip

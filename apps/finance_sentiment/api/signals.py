@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-import uuid
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiResponse, extend_schema
@@ -17,7 +15,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.finance_sentiment.api import serializers
-from apps.finance_sentiment.models import Alert
 from apps.finance_sentiment.selectors.trends import (
     TrendPoint,
     UnfitWidth,
@@ -25,10 +22,8 @@ from apps.finance_sentiment.selectors.trends import (
     topic_figures,
     trend_series,
 )
-from apps.finance_sentiment.services.alerts import NotOpen, alert_acknowledge
-from apps.finance_sentiment.services.rules import RuleRefused, rule_get_or_create, rule_update
-from rootstock.common.api import ApiView, check_if_match, etag_of, paginate
-from rootstock.common.problems import Problem, invalid
+from rootstock.common.api import ApiView
+from rootstock.common.problems import invalid
 from rootstock.tenancy.permissions import Permission
 
 
@@ -93,110 +88,6 @@ class TopicsView(ApiView):
                 "results": serializers.TopicFiguresOutput(figures, many=True).data,
             }
         )
-
-
-class RuleView(ApiView):
-    """The surge rule."""
-
-    permission = Permission.FINANCE_READ
-    write_permission = Permission.FINANCE_WRITE
-
-    @extend_schema(operation_id="finance_rule_get", responses={200: serializers.RuleOutput})
-    def get(self, request: Request) -> Response:
-        """Read the rule; its ETag guards a change."""
-        rule = rule_get_or_create()
-        return Response(serializers.RuleOutput(rule).data, headers={"ETag": etag_of(rule)})
-
-    @extend_schema(
-        operation_id="finance_rule_put",
-        request=serializers.RuleInput,
-        responses={200: serializers.RuleOutput},
-    )
-    def put(self, request: Request) -> Response:
-        """Replace the rule. With `If-Match`, only if it is still as it was read."""
-        values = serializers.RuleInput(data=request.data)
-        values.is_valid(raise_exception=True)
-        rule = rule_get_or_create()
-        check_if_match(request, rule)
-        try:
-            rule = rule_update(
-                rule=rule,
-                actor=request.actor,  # type: ignore[attr-defined]
-                values=values.validated_data,
-            )
-        except RuleRefused as error:
-            raise Problem(422, "invalid", str(error)) from error
-        return Response(serializers.RuleOutput(rule).data, headers={"ETag": etag_of(rule)})
-
-
-class AlertsView(ApiView):
-    """Alerts."""
-
-    permission = Permission.FINANCE_READ
-
-    @extend_schema(
-        operation_id="finance_alerts_list",
-        parameters=[serializers.AlertFilter],
-        responses={200: serializers.AlertPageOutput},
-    )
-    def get(self, request: Request) -> Response:
-        """Find alerts, the newest first."""
-        wanted = serializers.AlertFilter(data=request.query_params)
-        wanted.is_valid(raise_exception=True)
-        alerts = Alert.objects.all()
-        state = wanted.validated_data.get("state")
-        if state == "unresolved":
-            alerts = alerts.exclude(state=Alert.State.RESOLVED)
-        elif state:
-            alerts = alerts.filter(state=state)
-        if "topic" in wanted.validated_data:
-            alerts = alerts.filter(kind="topic", key=wanted.validated_data["topic"])
-        return paginate(
-            self, request, alerts, serializers.AlertOutput, ordering=("-opened_at", "-id")
-        )
-
-
-class AlertView(ApiView):
-    """One alert."""
-
-    permission = Permission.FINANCE_READ
-
-    @extend_schema(
-        operation_id="finance_alerts_get", responses={200: serializers.AlertDetailOutput}
-    )
-    def get(self, request: Request, alert_id: uuid.UUID) -> Response:
-        """Read an alert with its evidence and log."""
-        alert = get_object_or_404(Alert, pk=alert_id)
-        return Response(serializers.AlertDetailOutput(alert).data, headers={"ETag": etag_of(alert)})
-
-
-class AcknowledgeView(ApiView):
-    """Taking an alert."""
-
-    permission = Permission.FINANCE_WRITE
-
-    @extend_schema(
-        operation_id="finance_alerts_acknowledge",
-        request=serializers.AcknowledgeInput,
-        responses={200: serializers.AlertDetailOutput},
-    )
-    def post(self, request: Request, alert_id: uuid.UUID) -> Response:
-        """Say that somebody has it, with a comment if you like."""
-        values = serializers.AcknowledgeInput(data=request.data)
-        values.is_valid(raise_exception=True)
-        alert = get_object_or_404(Alert.objects.select_for_update(), pk=alert_id)
-        check_if_match(request, alert)
-        try:
-            alert_acknowledge(
-                alert=alert,
-                actor=request.actor,  # type: ignore[attr-defined]
-                comment=values.validated_data["comment"],
-            )
-        except NotOpen as error:
-            raise Problem(
-                409, "alert-resolved", _("The alert is resolved; there is nothing to acknowledge.")
-            ) from error
-        return Response(serializers.AlertDetailOutput(alert).data)
 
 
 def _range(request: Request) -> tuple[dict[str, Any], datetime, datetime]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -46,6 +47,40 @@ def _entity_name(key: str) -> str:
 def alerts_open() -> QuerySet[Alert]:
     """Alerts that are not resolved, the newest first."""
     return Alert.objects.exclude(state=Alert.State.RESOLVED).order_by("-opened_at", "-id")
+
+
+@dataclass(frozen=True, slots=True)
+class AlertQuery:
+    """What is looked for; None is anything. The state may be "unresolved"."""
+
+    state: str | None = None
+    kind: str | None = None
+    key: str | None = None
+    rule: uuid.UUID | None = None
+    muted: bool | None = None
+    assigned_to: uuid.UUID | None = None
+    opened_after: datetime | None = None
+    opened_before: datetime | None = None
+
+
+def alerts_find(query: AlertQuery) -> QuerySet[Alert]:
+    """The alerts that are looked for, the newest first."""
+    alerts = Alert.objects.select_related("assigned_to").order_by("-opened_at", "-id")
+    if query.state == "unresolved":
+        alerts = alerts.exclude(state=Alert.State.RESOLVED)
+    elif query.state:
+        alerts = alerts.filter(state=query.state)
+    if query.muted is not None:
+        alerts = alerts.exclude(muted="") if query.muted else alerts.filter(muted="")
+    equal = {
+        "kind": query.kind,
+        "key": query.key,
+        "rule_id": query.rule,
+        "assigned_to_id": query.assigned_to,
+        "opened_at__gte": query.opened_after,
+        "opened_at__lt": query.opened_before,
+    }
+    return alerts.filter(**{name: value for name, value in equal.items() if value is not None})
 
 
 def alert_payload(alert: Alert) -> dict[str, Any]:

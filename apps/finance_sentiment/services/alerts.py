@@ -175,7 +175,9 @@ def alert_assign(
     """
     if alert.state == Alert.State.RESOLVED:
         raise NotOpen
-    member = Membership.objects.filter(user_id=user_id).select_related("user").first()
+    member = None
+    if user_id is not None:
+        member = Membership.objects.filter(user_id=user_id).select_related("user").first()
     if user_id is not None and member is None:
         raise invalid("/user", _("Nobody of the organisation is meant."))
     alert.assigned_to = member.user if member else None

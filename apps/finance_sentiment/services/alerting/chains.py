@@ -138,14 +138,16 @@ def _checked(step: StepInput, pointer: str) -> Mapping[str, Any]:
 def _whom(step: StepInput, pointer: str) -> Mapping[str, Any]:
     """Whom a step tells."""
     if step.kind == _Kind.PERSON:
-        if not Membership.objects.filter(user_id=step.user_id).exists():
+        members = Membership.objects.filter(user_id__in=[step.user_id])
+        if not members.exists():
             raise invalid(f"{pointer}/user", _("Nobody of the organisation is meant."))
         return {"user_id": step.user_id}
     if step.kind == _Kind.ROLE:
         if step.role not in Role.values:
             raise invalid(f"{pointer}/role", _("Not a role."))
         return {"role": step.role}
-    if not AlertChannel.objects.filter(pk=step.channel_id, owner__isnull=True).exists():
+    shared = AlertChannel.objects.filter(pk__in=[step.channel_id], owner__isnull=True)
+    if not shared.exists():
         raise invalid(f"{pointer}/channel", _("Not a shared channel."))
     return {"channel_id": step.channel_id}
 

@@ -132,7 +132,7 @@ def _judged(accepted: bool, exchange: Exchange) -> ChatAnswer:
         told = json.loads(answer.body)
     except ValueError:
         told = None
-    code = 0
+    code: Any = 0
     if isinstance(told, dict):
         code = told.get("errcode", told.get("code", told.get("StatusCode", 0)))
     if accepted and code == 0:
@@ -172,7 +172,12 @@ def _request(
         body = _feishu_signed(body, exchange.feishu_secret, int(time.time()))
     try:
         exchange.answer = fetch(
-            method, url, headers=headers, body=body, timeout=TIMEOUT_SECONDS, max_bytes=64_000
+            method.upper(),
+            url,
+            headers=headers,
+            body=body,
+            timeout=TIMEOUT_SECONDS,
+            max_bytes=64_000,
         )
     except HttpError as error:
         exchange.error = error

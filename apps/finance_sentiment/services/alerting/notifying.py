@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from django.utils import timezone, translation
+from django.utils.translation import gettext as _
 
 from apps.finance_sentiment.models import (
     Alert,
@@ -25,6 +26,7 @@ from apps.finance_sentiment.services.alerting.log import entries_write
 from apps.finance_sentiment.services.alerting.quiet import due_at
 from apps.finance_sentiment.services.alerting.sending import Letter, Tried
 from apps.finance_sentiment.services.alerting.texts import notification_text, webhook_data
+from rootstock.common.problems import Problem
 from rootstock.outbox.services import outbox_write
 from rootstock.realtime.services import event_append_many
 from rootstock.tenancy.models import Membership, Organisation
@@ -286,7 +288,13 @@ def notification_give_up(notification_id: str, problem: str) -> None:
 
 
 def notification_retry(*, notification: Notification) -> Notification:
-    """Try one again that failed, at once."""
+    """Try one again that failed, at once and with the same id.
+
+    Raises:
+        Problem: 409 when it did not fail.
+    """
+    if notification.state != Notification.State.FAILED:
+        raise Problem(409, "not-failed", _("Only what failed can be sent again."))
     notification.state = Notification.State.WAITING
     notification.sent_with = None
     notification.tries = 0

@@ -36,6 +36,8 @@ def silence_create(
     now = timezone.now()
     starts_at = max(now, starts_at or now)
     checked = matcher_check(matcher)
+    if starts_at > now + LONGEST:
+        raise invalid("/starts_at", _("A silence begins within a year."))
     if not starts_at < ends_at <= starts_at + LONGEST:
         raise invalid("/ends_at", _("A silence ends after it begins, and within a year."))
     reason = reason.strip()
