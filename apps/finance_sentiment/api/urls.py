@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import include, path
 
-from apps.finance_sentiment.api import alerting_urls, documents, signal_urls, signals
+from apps.finance_sentiment.api import alerting_urls, documents, entity_urls, signal_urls, signals
 
 urlpatterns = [
     path("", include("apps.finance_sentiment.api.source_urls")),
@@ -16,4 +16,5 @@ urlpatterns = [
     path("topics", signals.TopicsView.as_view()),
     *signal_urls.urlpatterns,
     *alerting_urls.urlpatterns,
+    *entity_urls.urlpatterns,
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -52,6 +53,14 @@ class Reading:
         places = _places(self.raw)
         last = len(places) - 1
         return [(places[min(start, last)], places[min(end - 1, last)] + 1) for start, end in spans]
+
+    def read(self, written: tuple[int, int]) -> tuple[int, int] | None:
+        """Where a stretch of `raw` stands in `text`; None when it is behind its end."""
+        start, end = written
+        if not self.raw.startswith(self.text):
+            places = _places(self.raw)
+            start, end = bisect_left(places, start), bisect_left(places, end)
+        return (start, end) if start < end <= len(self.text) else None
 
 
 def read_text(*, title: str, body: str, hint: str) -> Reading:

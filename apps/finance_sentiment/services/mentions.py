@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from django.db import connection
 
+from apps.finance_sentiment.inference import estimate_ambiguity
 from apps.finance_sentiment.models import Alias, Entity, Mention
 from apps.finance_sentiment.services.references import Reference
 from apps.finance_sentiment.services.results import Outcome
@@ -141,14 +142,17 @@ def mention_decide(
     return count
 
 
-def name_learn(*, mention: Mention, entity: Entity, ambiguity: float) -> Alias:
+def name_learn(*, mention: Mention, entity: Entity) -> Alias:
     """Keep the words of a mention as a name of the entity, so that later texts need no decision."""
     alias, created = Alias.objects.get_or_create(
         entity=entity,
         folded=mention.folded,
         kind=Alias.Kind.SHORT,
         valid_from=None,
-        defaults={"text": mention.surface, "ambiguity": ambiguity},
+        defaults={
+            "text": mention.surface,
+            "ambiguity": estimate_ambiguity(mention.surface, "short"),
+        },
     )
     if created:
         names_changed()
