@@ -7,6 +7,7 @@ from typing import Any
 from celery import shared_task
 
 from apps.finance_sentiment import understanding_jobs  # noqa: F401 - its kinds of jobs
+from apps.finance_sentiment.services import threads
 from apps.finance_sentiment.services.alerting import escalation, muting, notifying
 from apps.finance_sentiment.services.alerting.sending import Tried, letter_send
 from apps.finance_sentiment.services.alerts import mutes_announce
@@ -34,6 +35,16 @@ def _prepare(payload: dict[str, Any]) -> PreparedBatch:
 def score(payload: dict[str, Any], batch: PreparedBatch) -> None:
     """Write the batch that `_prepare` has read and classified."""
     batch_write(batch=batch)
+
+
+def _read_threads(payload: dict[str, Any]) -> threads.ReadBatch:
+    return threads.threads_read(organisation_id=payload["organisation_id"])
+
+
+@handler(threads.TOPIC, queue="ingest", max_attempts=20, prepare=_read_threads)
+def thread(payload: dict[str, Any], batch: threads.ReadBatch) -> None:
+    """Place the stories that `_read_threads` has read."""
+    threads.threads_write(batch=batch)
 
 
 @handler("finance.detect", queue="ingest", max_attempts=20)

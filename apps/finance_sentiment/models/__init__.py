@@ -21,14 +21,15 @@ from apps.finance_sentiment.models.alerts import (
 )
 from apps.finance_sentiment.models.documents import Document, Sentiment, Story, StoryBand
 from apps.finance_sentiment.models.entities import Alias, Entity, EntityKind, Instrument, Mention
-from apps.finance_sentiment.models.rules import EVERYTHING, Monitor, Rule, Subject, SubjectKind
-from apps.finance_sentiment.models.signals import (
-    ALL_TOPICS,
-    MonitorClock,
-    SurgeRule,
-    TimeBucket,
-    TopicMonitor,
+from apps.finance_sentiment.models.rules import (
+    EVERYTHING,
+    Monitor,
+    Rule,
+    Subject,
+    SubjectKind,
+    of_topic,
 )
+from apps.finance_sentiment.models.signals import ALL_TOPICS, MonitorClock, TimeBucket
 from apps.finance_sentiment.models.sources import (
     POLLED,
     Fault,
@@ -40,6 +41,7 @@ from apps.finance_sentiment.models.sources import (
     SourceKind,
     SourcePolling,
 )
+from apps.finance_sentiment.models.threads import DocumentVersion, Thread, ThreadStory
 from apps.finance_sentiment.models.topics import Topic, TopicProposal, Vocabulary
 
 __all__ = [
@@ -54,6 +56,7 @@ __all__ = [
     "AlertRoute",
     "Alias",
     "Document",
+    "DocumentVersion",
     "Entity",
     "EntityKind",
     "EscalationChain",
@@ -81,10 +84,11 @@ __all__ = [
     "StoryBand",
     "Subject",
     "SubjectKind",
-    "SurgeRule",
+    "Thread",
+    "ThreadStory",
     "TimeBucket",
     "Topic",
-    "TopicMonitor",
     "TopicProposal",
     "Vocabulary",
+    "of_topic",
 ]

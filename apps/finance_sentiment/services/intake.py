@@ -229,10 +229,44 @@ _UPSERT = f"""
 """  # noqa: S608 - only constants
 
 
+# What an edit is about to overwrite. The rows are locked in the order in which they will be written.
+_KEEP_VERSIONS = f"""
+    INSERT INTO finance_sentiment_documentversion (
+        id, organisation_id, created_at, updated_at, document_id, revision, received_at, {_COLUMNS}
+    )
+    SELECT gen_random_uuid(), %s, now(), now(), id, revision, received_at, {_COLUMNS}
+    FROM (
+        SELECT document.id, document.revision, document.received_at, {_CURRENT}
+        FROM unnest(
+            %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
+            %s::timestamptz[]
+        ) AS excluded (source, external_id, {_COLUMNS})
+        JOIN finance_sentiment_document document USING (source, external_id)
+        WHERE ({_CURRENT}) IS DISTINCT FROM ({_EXCLUDED})
+        ORDER BY document.source, document.external_id
+        FOR UPDATE OF document
+    ) edited
+    ON CONFLICT (document_id, revision) DO NOTHING
+"""  # noqa: S608 - only constants
+
+
 def _upsert(documents: Sequence[IncomingDocument]) -> list[bool]:
-    """For each row that was written, whether it is new."""
+    """For each row that was written, whether it is new. What an edit overwrites is kept as a version."""
     sources = sources_ensure(names=[document.source for document in documents])
     with connection.cursor() as cursor:
+        cursor.execute(
+            _KEEP_VERSIONS,
+            [
+                current_organisation_id(),
+                [document.source for document in documents],
+                [document.external_id for document in documents],
+                [document.title for document in documents],
+                [document.body for document in documents],
+                [document.url for document in documents],
+                [document.language for document in documents],
+                [document.published_at for document in documents],
+            ],
+        )
         cursor.execute(
             _UPSERT,
             [

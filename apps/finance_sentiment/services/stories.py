@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from django.db import connection
 
 from apps.finance_sentiment.inference import Reading, estimated_jaccard, near_duplicate
-from apps.finance_sentiment.models import Story, StoryBand
+from apps.finance_sentiment.models import Story, StoryBand, ThreadStory
+from apps.finance_sentiment.services.threads import stories_await, threads_lock, threads_refresh
 from rootstock.common.ids import uuid7
 from rootstock.tenancy.scope import current_organisation_id
 
@@ -136,15 +137,21 @@ def stories_assign(*, tellings: Sequence[Telling]) -> dict[uuid.UUID, uuid.UUID]
         for story, bands in created
         for band in dict.fromkeys(bands)
     )
+    stories_await(stories=[(story.id, story.first_seen_at) for story, _bands in created])
     return assigned
 
 
 def stories_refresh(*, story_ids: Iterable[uuid.UUID]) -> list[datetime]:
-    """Recompute stories from their documents; stories without any are removed.
+    """Recompute stories from their documents, and their threads; stories without any are removed.
 
     Returns the moments whose buckets counted a story before or count one now.
     """
     wanted = list(set(story_ids))
+    threads = set(
+        ThreadStory.objects.filter(story_id__in=wanted, thread__isnull=False).values_list(
+            "thread_id", flat=True
+        )
+    )
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT first_seen_at FROM finance_sentiment_story WHERE id = ANY(%s::uuid[])",
@@ -154,6 +161,9 @@ def stories_refresh(*, story_ids: Iterable[uuid.UUID]) -> list[datetime]:
         cursor.execute(_REFRESH, {"stories": wanted})
         moments += [row[0] for row in cursor.fetchall()]
         cursor.execute(_REMOVE_EMPTY, [wanted])
+    if threads:
+        threads_lock()
+        threads_refresh(thread_ids=threads)
     return moments
 
 
@@ -193,6 +203,9 @@ _REMOVE_EMPTY = """
             SELECT FROM finance_sentiment_document document WHERE document.story_id = story.id
         )
         RETURNING story.id
+    ),
+    unplaced AS (
+        DELETE FROM finance_sentiment_threadstory place USING gone WHERE place.story_id = gone.id
     )
     DELETE FROM finance_sentiment_storyband band USING gone WHERE band.story_id = gone.id
 """
