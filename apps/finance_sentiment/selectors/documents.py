@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from django.db.models import Count, Max, Q, QuerySet
+from django.db.models import Q, QuerySet
 
 from apps.finance_sentiment.models import Document
 
@@ -47,32 +47,3 @@ def documents_find(query: DocumentQuery) -> QuerySet[Document]:
     if query.q:
         wanted &= Q(title__icontains=query.q)
     return Document.objects.filter(wanted).order_by("-published_at", "-id")
-
-
-@dataclass(frozen=True, slots=True)
-class SourceFigures:
-    """One source: how much it sends and when it was last heard."""
-
-    source: str
-    documents: int
-    last_day: int
-    unscored: int
-    last_published_at: datetime
-    last_received_at: datetime
-
-
-def source_figures(*, now: datetime, within: timedelta = timedelta(days=30)) -> list[SourceFigures]:
-    """All sources that sent something within this time, the busiest of the last day first."""
-    rows = (
-        Document.objects.filter(received_at__gte=now - within)
-        .values("source")
-        .annotate(
-            documents=Count("id"),
-            last_day=Count("id", filter=Q(received_at__gte=now - timedelta(days=1))),
-            unscored=Count("id", filter=Q(status=Document.Status.UNSCORED)),
-            last_published_at=Max("published_at"),
-            last_received_at=Max("received_at"),
-        )
-        .order_by("-last_day", "source")
-    )
-    return [SourceFigures(**row) for row in rows]
