@@ -129,7 +129,10 @@ class Together(Task):
         loss = sum(part.loss for part in parts) / len(parts)
         if any(part.report is None for part in parts):
             return Evaluation(report=None, loss=float("nan"))
-        figures = dict(zip(self._names, map(main_figure, parts), strict=True))
+        figures = {
+            f"{name}/{part.report.headline}": main_figure(part)
+            for name, part in zip(self._names, parts, strict=True)
+        }
         return Evaluation(TogetherReport(parts), loss, figures=figures)
 
     def save(self, directory: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rootstock.common.actors import SYSTEM
@@ -10,11 +10,14 @@ from rootstock.modelhub.models import Dataset, ModelVersion
 from rootstock.modelhub.runs import training_run_now
 from rootstock.modelhub.selectors import gate_policy_get
 from rootstock.modelhub.services import (
+    Head,
     gate_policy_update,
     snapshot_create,
+    together_start,
     training_start,
     version_promote,
 )
+from rootstock.modelhub.together import together_now
 from rootstock.tenancy.models import Organisation
 from rootstock.tenancy.scope import organisation_scope
 
@@ -39,6 +42,35 @@ def first_model_train(
             config=config,
             queue_job=False,
         )
+    return training_run_now(run, _teller(name, write))
+
+
+def first_models_train(
+    *,
+    organisation: Organisation,
+    heads: Mapping[str, Dataset],
+    config: dict[str, Any],
+    write: Callable[[str], object],
+) -> list[ModelVersion]:
+    """A version of each name, trained together on one encoder, here and now, on what its data set holds.
+
+    Raises what `snapshot_create`, `together_start` and `together_now` raise.
+    """
+    with organisation_scope(organisation.pk):
+        runs = together_start(
+            heads=[
+                Head(snapshot_create(dataset=dataset, actor=SYSTEM), name)
+                for name, dataset in heads.items()
+            ],
+            actor=SYSTEM,
+            config=config,
+            queue_job=False,
+        )
+    return together_now(runs, _teller(", ".join(heads), write))
+
+
+def _teller(name: str, write: Callable[[str], object]) -> Callable[[float, str, str], None]:
+    """Tells `write` each step once."""
     said: set[str] = set()
 
     def tell(fraction: float, phase: str, message: str) -> None:
@@ -47,7 +79,7 @@ def first_model_train(
             said.add(line)
             write(line)
 
-    return training_run_now(run, tell)
+    return tell
 
 
 def first_model_deploy(*, organisation: Organisation, version: ModelVersion, reason: str) -> None:

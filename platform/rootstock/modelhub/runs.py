@@ -6,6 +6,8 @@ import json
 import shutil
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +68,9 @@ def execute_run(
     try:
         follower.take_up()
         artifact_path, peak = _train(run, follower)
-        reports, answers = _evaluate(run, artifact_path, follower)
+        reports, answers = run_evaluate(run, artifact_path, follower)
         follower.enter("register")
-        return _finish(run, artifact_path, reports, answers, peak, follower.log())
+        return run_finish(run, artifact_path, reports, answers, peak, follower.log())
     except TrainingFailed as error:
         _end(run, TrainingRun.State.FAILED, follower, code=error.code, message=str(error))
         raise
@@ -79,7 +81,7 @@ def execute_run(
         if run.state != TrainingRun.State.RUNNING:
             # What the next attempt of a run that was left running needs of this one lies there.
             shutil.rmtree(follower.directory, ignore_errors=True)
-        _tidy(run)
+        tidy(run)
 
 
 def training_run_now(run: TrainingRun, on_progress: OnProgress | None = None) -> ModelVersion:
@@ -91,6 +93,20 @@ def training_run_now(run: TrainingRun, on_progress: OnProgress | None = None) ->
     Raises:
         TrainingFailed: with a message for people.
     """
+    with show_progress(on_progress) as show:
+        result = execute_run(
+            organisation_id=organisation_of(run),
+            run_id=run.pk,
+            on_progress=show,
+            cancelled_by=(KeyboardInterrupt,),
+        )
+    with organisation_scope(organisation_of(run)):
+        return ModelVersion.objects.get(pk=result["version"])
+
+
+@contextmanager
+def show_progress(on_progress: OnProgress | None) -> Iterator[OnProgress]:
+    """What a run's progress is told to: `on_progress`, or a bar when standard error is a terminal."""
     from tqdm import tqdm
 
     with tqdm(total=100, disable=None if on_progress is None else True, unit="%") as bar:
@@ -102,18 +118,11 @@ def training_run_now(run: TrainingRun, on_progress: OnProgress | None = None) ->
             if on_progress is not None:
                 on_progress(fraction, phase, message)
 
-        result = execute_run(
-            organisation_id=organisation_of(run),
-            run_id=run.pk,
-            on_progress=show,
-            cancelled_by=(KeyboardInterrupt,),
-        )
-    with organisation_scope(organisation_of(run)):
-        return ModelVersion.objects.get(pk=result["version"])
+        yield show
 
 
 def _begin(organisation_id: uuid.UUID, run_id: uuid.UUID) -> TrainingRun | None:
-    _sweep()
+    sweep()
     with organisation_scope(organisation_id):
         run = (
             TrainingRun.objects.select_for_update(of=("self",))
@@ -147,7 +156,7 @@ def _train(run: TrainingRun, follower: Follower) -> tuple[str, int]:
 def _fine_tune(follower: Follower, options: dict[str, Any]) -> Ended:
     """Train one model; from the last checkpoint, where an attempt before has left one."""
     checkpoints = follower.home / "checkpoints"
-    step = _newest_step(checkpoints)
+    step = newest_step(checkpoints)
     if step is not None:
         follower.note(f"Goes on from the checkpoint at step {step:,}")
     options = options | {"checkpoints": str(checkpoints)}
@@ -155,7 +164,7 @@ def _fine_tune(follower: Follower, options: dict[str, Any]) -> Ended:
     source.write_text(as_yaml(options), encoding="utf-8")
     arguments = ["train", "--config", str(source), "--progress-file", str(follower.progress_file)]
     try:
-        return _run(arguments, follower)
+        return run_command_in(follower, arguments)
     except TrainingFailed as error:
         if step is None or not str(error).startswith("checkpoints:"):
             raise
@@ -163,7 +172,7 @@ def _fine_tune(follower: Follower, options: dict[str, Any]) -> Ended:
         follower.note("The checkpoint does not fit any more; training begins anew")
         shutil.rmtree(checkpoints, ignore_errors=True)
         follower.begin_again()
-        return _run(arguments, follower)
+        return run_command_in(follower, arguments)
 
 
 def _search(run: TrainingRun, follower: Follower, options: dict[str, Any]) -> Ended:
@@ -176,13 +185,14 @@ def _search(run: TrainingRun, follower: Follower, options: dict[str, Any]) -> En
     space.write_text(as_yaml(run.space), encoding="utf-8")
     arguments = ["search", "--config", str(source), "--space", str(space), "--out", str(home)]
     arguments += ["--trials", str(run.trial_count), "--progress-file", str(follower.progress_file)]
-    ended = _run(arguments, follower)
+    ended = run_command_in(follower, arguments)
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.move(home / "best", target)
     return ended
 
 
-def _run(arguments: list[str], follower: Follower) -> Ended:
+def run_command_in(follower: Follower, arguments: list[str]) -> Ended:
+    """Run ml_core's command line and let `follower` follow it."""
     return run_command(
         arguments,
         directory=follower.directory,
@@ -191,7 +201,7 @@ def _run(arguments: list[str], follower: Follower) -> Ended:
     )
 
 
-def _evaluate(
+def run_evaluate(
     run: TrainingRun, artifact_path: str, follower: Follower
 ) -> tuple[dict[str, Any], KeptAnswers | None]:
     """Reports by part, and the answers to the part that says most (test, when there is one): its report has matrix,
@@ -202,7 +212,7 @@ def _evaluate(
     data = absolute_path(run.snapshot.path) / f"{part}.jsonl"
     answers = follower.directory / ANSWERS_FILE
     command = ["evaluate", str(artifact.path), "--data", str(data), "--answers", str(answers)]
-    ended = _run(command, follower)
+    ended = run_command_in(follower, command)
     report = json.loads(ended.output.strip().splitlines()[-1])
     try:
         kept = answers_keep(organisation_of(run), answers)
@@ -211,7 +221,7 @@ def _evaluate(
     return {"validation": artifact.manifest.metrics} | {part: report}, kept
 
 
-def _finish(  # noqa: PLR0917 - what came of the run, in the order in which it did
+def run_finish(  # noqa: PLR0917 - what came of the run, in the order in which it did
     run: TrainingRun,
     artifact_path: str,
     reports: dict[str, Any],
@@ -243,7 +253,7 @@ def _end(
         run_ended(run=run, state=state, error_code=code, error=message, log=follower.log())
 
 
-def _newest_step(checkpoints: Path) -> int | None:
+def newest_step(checkpoints: Path) -> int | None:
     """The step of the newest checkpoint that ml_core declared whole, or None."""
     steps = [
         int(mark.parent.name.removeprefix("checkpoint-"))
@@ -252,7 +262,7 @@ def _newest_step(checkpoints: Path) -> int | None:
     return max(steps, default=None)
 
 
-def _tidy(run: TrainingRun) -> None:
+def tidy(run: TrainingRun) -> None:
     """Keep what a run can go on from, and what can be downloaded; nothing else."""
     home = run_directory(run.pk)
     if run.state == TrainingRun.State.SUCCEEDED:
@@ -264,7 +274,7 @@ def _tidy(run: TrainingRun) -> None:
         home.rmdir()
 
 
-def _sweep() -> None:
+def sweep() -> None:
     """Remove the checkpoints of runs that nobody has gone on with for a week."""
     oldest = time.time() - KEPT_DAYS * 86_400
     for home in (Path(settings.VAR) / "training").glob("*/"):

@@ -81,7 +81,9 @@ def snapshot_list(dataset: Dataset | None = None) -> QuerySet[Snapshot]:
     return snapshots.filter(dataset=dataset) if dataset is not None else snapshots
 
 
-def run_list(*, name: str | None = None, state: str | None = None) -> QuerySet[TrainingRun]:
+def run_list(
+    *, name: str | None = None, state: str | None = None, together: uuid.UUID | None = None
+) -> QuerySet[TrainingRun]:
     """Training runs, newest first, without their logs."""
     runs = (
         TrainingRun.objects.select_related("snapshot__dataset", "version", "job", "parent")
@@ -90,6 +92,8 @@ def run_list(*, name: str | None = None, state: str | None = None) -> QuerySet[T
     )
     if name is not None:
         runs = runs.filter(name=name)
+    if together is not None:
+        runs = runs.filter(together=together)
     if state is not None:
         # A job that ended without a worker has left its run as it was: see `TrainingRun.current_state`.
         own = Q(state__in=TrainingRun.ENDED) | Q(job__isnull=True) | ~Q(job__state__in=TERMINAL)

@@ -49,7 +49,7 @@ def _suggest_spans(queue: AnnotationQueue, example: DatasetExample) -> dict[str,
         return None
     spans = found[queue.deployment][0].get("spans", [])
     labels = [span["label"] for span in spans]
-    if not labels or queue.choices and not set(labels) <= set(queue.choices):
+    if not labels or (queue.choices and not set(labels) <= set(queue.choices)):
         return None
     return {
         "answer": {"labels": labels},

@@ -25,8 +25,9 @@ from rootstock.modelhub.services.imports import JOB_KIND as IMPORT_JOB
 from rootstock.modelhub.services.looks import MONITOR_TOPIC, monitoring_look
 from rootstock.modelhub.services.predictions import SHADOW_TOPIC
 from rootstock.modelhub.services.shadows import shadow_log
-from rootstock.modelhub.services.training import JOB_KIND, SEARCH_KIND
+from rootstock.modelhub.services.training import JOB_KIND, SEARCH_KIND, TOGETHER_KIND
 from rootstock.modelhub.shadowing import shadow_ask
+from rootstock.modelhub.together import execute_together
 from rootstock.outbox.handlers import handler
 from rootstock.outbox.services import outbox_write
 from rootstock.tenancy.rls import call_lookup
@@ -52,6 +53,17 @@ def run_training(context: JobContext) -> dict[str, Any]:
 def run_search(context: JobContext) -> dict[str, Any]:
     """Search for the options of the run that the job names."""
     return run_training(context)
+
+
+@job_kind(TOGETHER_KIND, resumable=True)
+def run_together(context: JobContext) -> dict[str, Any]:
+    """Carry out the runs that train one encoder."""
+    return execute_together(
+        organisation_id=context.organisation_id,
+        together=uuid.UUID(context.params["together"]),
+        on_progress=_progress(context),
+        cancelled_by=(JobCancelled,),
+    )
 
 
 @job_kind(SELECT_JOB, resumable=True)

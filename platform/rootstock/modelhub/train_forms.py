@@ -108,7 +108,7 @@ class TrainForm(forms.Form):
         ]
         self._choose("start", starts)
         for option in self._options:
-            self.fields[option.name] = field = _field(option)
+            self.fields[option.name] = field = option_field(option)
             field.key = option.name  # type: ignore[attr-defined]  # shown beside the label
             if option.name in FILES:
                 self._more(option.name, _named(option))
@@ -128,7 +128,7 @@ class TrainForm(forms.Form):
 
     def _more(self, name: str, choices: list[tuple[str, str]]) -> None:
         field = self.fields[name]
-        assert isinstance(field, forms.ChoiceField)  # noqa: S101 - made by _field
+        assert isinstance(field, forms.ChoiceField)  # noqa: S101 - made by option_field
         field.choices = [*list(field.choices), *choices]  # type: ignore[arg-type]
 
     @property
@@ -165,7 +165,7 @@ class TrainForm(forms.Form):
         """The options that were given and are not the default."""
         config = {}
         for option in self._options:
-            value = _given(option, self.cleaned_data.get(option.name))
+            value = given_value(option, self.cleaned_data.get(option.name))
             if value is not None and value != option_default(option):
                 config[option.name] = value
         return config
@@ -223,7 +223,7 @@ def recipe_initial(values: dict[str, Any], task: str) -> tuple[dict[str, Any], l
     return initial, left_out
 
 
-def _field(option: Option) -> forms.Field:  # noqa: PLR0911 - one a kind
+def option_field(option: Option) -> forms.Field:  # noqa: PLR0911 - one a kind
     """The field of an option, never required; the help says what it does, the placeholder what holds without it."""
     shown = _default_shown(option)
     unset = _("Default: %(value)s") % {"value": shown} if shown else _("Default: not set")
@@ -284,7 +284,8 @@ def _default_shown(option: Option) -> str:
     return choice_label(option.name, default) if option.choices else str(default)
 
 
-def _given(option: Option, value: Any) -> Any:
+def given_value(option: Option, value: Any) -> Any:
+    """What a form's value means for the option; None where nothing was given."""
     if value in (None, "", []):
         return None
     if option.kind == "bool":

@@ -12,6 +12,7 @@ from rootstock.modelhub.views import (
     gate,
     monitoring,
     runs,
+    together,
     training,
     versions,
 )
@@ -71,6 +72,7 @@ urlpatterns = [
         name="queue-decide",
     ),
     path("runs/", runs.runs, name="runs"),
+    path("runs/together/", together.together, name="together"),
     path("runs/<uuid:run_id>/", runs.run, name="run"),
     path("runs/<uuid:run_id>/cancel/", runs.run_cancel, name="run-cancel"),
     path("runs/<uuid:run_id>/resume/", runs.run_resume, name="run-resume"),

@@ -82,6 +82,41 @@ class RunList(ModelsView):
         return respond(run, serializers.RunDetailOutput(run).data, status=201)
 
 
+class Together(ModelsView):
+    """Several models on one encoder."""
+
+    http_method_names = ["post"]
+
+    @extend_schema(
+        operation_id="together_create",
+        parameters=[IDEMPOTENCY_KEY],
+        request=serializers.TogetherInput,
+        responses={201: serializers.TogetherOutput},
+    )
+    @idempotent
+    def post(self, request: OrganisationRequest) -> Response:
+        """Train several models on one encoder, which serving then computes once for all of them; a run for each."""
+        data = valid(serializers.TogetherInput(data=request.data))
+        parent = None
+        if data["parent"] is not None:
+            parent = found(selectors.version_list().filter(pk=data["parent"]).first())
+        runs = services.together_start(
+            heads=[
+                services.Head(
+                    found(selectors.snapshot_list().filter(pk=head["snapshot"]).first()),
+                    head["name"],
+                    head.get("config") or {},
+                )
+                for head in data["heads"]
+            ],
+            config=data.get("config"),
+            parent=parent,
+            actor=request.actor,
+        )
+        started = {"together": runs[0].together, "runs": runs}
+        return Response(serializers.TogetherOutput(started).data, status=201)
+
+
 class RunView(ModelsView):
     """One training run."""
 

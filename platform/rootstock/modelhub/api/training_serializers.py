@@ -13,6 +13,7 @@ from rootstock.modelhub import selectors
 from rootstock.modelhub.models import Comparison, Split, Task, TrainingFile, TrainingRun
 from rootstock.modelhub.option_words import group_title, option_help, option_label
 from rootstock.modelhub.selecting import STRATEGIES
+from rootstock.modelhub.services.together import MOST_HEADS
 from rootstock.modelhub.services.training_files import SUFFIXES
 from rootstock.modelhub.training_settings import (
     FILES,
@@ -165,6 +166,35 @@ class RunInput(serializers.Serializer[Any]):
         return value
 
 
+class HeadInput(serializers.Serializer[Any]):
+    """One of several models that train one encoder."""
+
+    snapshot = serializers.UUIDField()
+    name = serializers.CharField(
+        max_length=120, help_text="The series of versions that the result joins."
+    )
+    config = TrainingConfig(
+        required=False,
+        help_text="Options of this head alone, such as head_start or class_weighting.",
+    )
+
+
+class TogetherInput(serializers.Serializer[Any]):
+    """Several models that are to train one encoder."""
+
+    heads = HeadInput(many=True, min_length=2, max_length=MOST_HEADS)
+    config = TrainingConfig(
+        required=False,
+        help_text="Options of all; one that only some tasks have is for the heads that have it.",
+    )
+    parent = serializers.UUIDField(  # type: ignore[assignment]
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="Start from this version's encoder instead of `base`.",
+    )
+
+
 class TrialOutput(serializers.Serializer[Any]):
     """One model that a search trained: its options and its main figure on the validation part."""
 
@@ -179,6 +209,9 @@ class RunQuery(serializers.Serializer[Any]):
 
     name = serializers.CharField(required=False, max_length=120)
     state = serializers.ChoiceField(TrainingRun.State.values, required=False)
+    together = serializers.UUIDField(
+        required=False, help_text="Those that train one encoder, by the value that they share."
+    )
 
 
 class RunOutput(serializers.ModelSerializer[TrainingRun]):
@@ -201,7 +234,8 @@ class RunOutput(serializers.ModelSerializer[TrainingRun]):
         fields = [
             "id", "name", "number", "snapshot", "dataset", "parent", "config", "job", "state", "phase", "fraction",
             "eta_seconds", "attempts", "headline", "error_code", "error", "peak_memory_mb", "version", "actor",
-            "created_at", "updated_at", "started_at", "finished_at", "goes_on", "space", "trial_count", "trials",
+            "created_at", "updated_at", "started_at", "finished_at", "goes_on", "together", "space", "trial_count",
+            "trials",
         ]  # fmt: skip
 
     @extend_schema_field(serializers.UUIDField(allow_null=True))
@@ -209,6 +243,13 @@ class RunOutput(serializers.ModelSerializer[TrainingRun]):
         """The version that came of it."""
         version = getattr(row, "version", None)
         return None if version is None else str(version.pk)
+
+
+class TogetherOutput(serializers.Serializer[Any]):
+    """The runs that train one encoder, one a head, in the order that was asked for."""
+
+    together = serializers.UUIDField()
+    runs = RunOutput(many=True)
 
 
 class CurvePointOutput(serializers.Serializer[Any]):

@@ -51,6 +51,7 @@ urlpatterns = [
     path("compare", training.Compare.as_view()),
     path("compare/rows", training.CompareRows.as_view()),
     path("comparisons", training.ComparisonList.as_view()),
+    path("together", training.Together.as_view()),
     path("runs", training.RunList.as_view()),
     path("runs/<uuid:run_id>", training.RunView.as_view()),
     path("runs/<uuid:run_id>/cancel", training.RunCancel.as_view()),

@@ -31,6 +31,7 @@ from rootstock.modelhub.services.outcomes import LateLabel, outcomes_add
 from rootstock.modelhub.services.predictions import Subject, predictions_log
 from rootstock.modelhub.services.shadows import shadow_end, shadow_start
 from rootstock.modelhub.services.snapshots import snapshot_create
+from rootstock.modelhub.services.together import Head, together_start
 from rootstock.modelhub.services.traffic import predictions_failed
 from rootstock.modelhub.services.training import training_cancel, training_resume, training_start
 from rootstock.modelhub.services.training_files import training_file_create, training_file_delete
@@ -44,6 +45,7 @@ from rootstock.modelhub.services.versions import (
 
 __all__ = [
     "AddResult",
+    "Head",
     "ImportProblem",
     "ImportReport",
     "LateLabel",
@@ -79,6 +81,7 @@ __all__ = [
     "shadow_end",
     "shadow_start",
     "snapshot_create",
+    "together_start",
     "training_cancel",
     "training_file_create",
     "training_file_delete",

@@ -37,6 +37,7 @@ JOB_KIND = "modelhub.train"
 QUEUE = "training"
 
 SEARCH_KIND = "modelhub.search"
+TOGETHER_KIND = "modelhub.together"
 
 
 def training_start(
@@ -66,7 +67,7 @@ def training_start(
     check_model_name(name)
     task = snapshot.dataset.task
     options = check_config(config or {}, task=task)
-    _check_references(options, snapshot)
+    check_references(options, snapshot)
     _check_parent(options, parent, task, goes_on=goes_on)
     tried = check_search(space, trials, task=task) if space is not None else {}
     lock_name("run", "number")
@@ -83,7 +84,7 @@ def training_start(
         **authored(actor),
     )
     if queue_job:
-        _queue(run, actor)
+        run_queue([run], actor)
     record(
         actor=actor,
         action="models.run.start",
@@ -109,11 +110,13 @@ def training_resume(*, run: TrainingRun, actor: Actor) -> TrainingRun:
     )
     if locked.current_state not in (TrainingRun.State.FAILED, TrainingRun.State.CANCELLED):
         raise Conflict("run-not-stopped", _("Only a run that failed or was stopped can go on."))
-    locked.state = TrainingRun.State.QUEUED
-    locked.error = locked.error_code = ""
-    locked.finished_at = None
-    locked.save()
-    _queue(locked, actor)
+    group = run_group(locked)
+    for each in group:
+        each.state = TrainingRun.State.QUEUED
+        each.error = each.error_code = ""
+        each.finished_at = None
+        each.save()
+    run_queue(group, actor)
     record(
         actor=actor,
         action="models.run.resume",
@@ -143,7 +146,8 @@ def training_cancel(*, run: TrainingRun, actor: Actor) -> TrainingRun:
         job = job_cancel(job.pk)
     # A run in a worker's hands is closed by the worker, once its process is gone.
     if job is None or job.finished:
-        run_ended(run=locked, state=TrainingRun.State.CANCELLED)
+        for each in run_group(locked):
+            run_ended(run=each, state=TrainingRun.State.CANCELLED)
     record(
         actor=actor,
         action="models.run.cancel",
@@ -227,23 +231,40 @@ def run_ended(
     _run_event(run, "run.state", error=error)
 
 
-def _queue(run: TrainingRun, actor: Actor) -> None:
-    words = (
-        _("Search options of %(name)s on %(snapshot)s")
-        if run.is_search
-        else _("Train %(name)s on %(snapshot)s")
+def run_group(run: TrainingRun) -> list[TrainingRun]:
+    """The runs that train one encoder with this one, itself among them as it is in memory; itself where it is alone."""
+    if run.together is None:
+        return [run]
+    rows = (
+        TrainingRun.objects.filter(together=run.together)
+        .select_related("snapshot__dataset", "parent", "job")
+        .order_by("number")
     )
-    run.job = job_create(
-        kind=SEARCH_KIND if run.is_search else JOB_KIND,
-        title=words % {"name": run.name, "snapshot": run.snapshot},
-        params={"run": str(run.pk)},
-        actor=actor,
-        queue=QUEUE,
-    )
-    run.save(update_fields=["job", "updated_at"])
+    return [run if each.pk == run.pk else each for each in rows]
 
 
-def _check_references(config: Mapping[str, Any], snapshot: Snapshot) -> None:
+def run_queue(runs: Sequence[TrainingRun], actor: Actor) -> None:
+    """Give a run, or all that train one encoder, a job."""
+    first = runs[0]
+    names = ", ".join(run.name for run in runs)
+    if first.together is not None:
+        kind, params = TOGETHER_KIND, {"together": str(first.together)}
+        title = _("Train together: %(names)s") % {"names": names}
+    else:
+        words = (
+            _("Search options of %(name)s on %(snapshot)s")
+            if first.is_search
+            else _("Train %(name)s on %(snapshot)s")
+        )
+        kind, params = SEARCH_KIND if first.is_search else JOB_KIND, {"run": str(first.pk)}
+        title = words % {"name": first.name, "snapshot": first.snapshot}
+    job = job_create(kind=kind, title=title[:200], params=params, actor=actor, queue=QUEUE)
+    for run in runs:
+        run.job = job
+        run.save(update_fields=["job", "updated_at"])
+
+
+def check_references(config: Mapping[str, Any], snapshot: Snapshot) -> None:
     """Refuse what names no row of the organisation, or one that does not fit."""
     for option, named in references(config).items():
         for each in named:

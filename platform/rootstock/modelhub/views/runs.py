@@ -66,6 +66,7 @@ def runs(request: PageRequest) -> HttpResponse:
         "rows": [(run, figures.get(run.pk), _duration(run)) for run in page],
         "states": TrainingRun.State.choices,
         "state": state,
+        "may_write": Permission.MODELS_WRITE in request.granted,
     }
     return render(request, "modelhub/runs.html", context)
 
@@ -99,6 +100,7 @@ def run(request: PageRequest, run_id: uuid.UUID) -> HttpResponse:
         "duration": _duration(current),
         "options": _settings(current),
         "parts": [(part.label, part_sizes(current.snapshot)[part]) for part in Split],
+        "group": _others(current),
         "trials": _trials(current),
         "space": [(name, _tried(name, values)) for name, values in current.space.items()],
         "forgetting": _forgetting(current),
@@ -280,6 +282,14 @@ def _tried(name: str, values: Any) -> str:
         words = f"{values['low']:g} – {values['high']:g}"
         return f"{words} (log)" if values.get("log") else words
     return option_value(name, values)
+
+
+def _others(run: TrainingRun) -> list[TrainingRun]:
+    """The runs that train the same encoder."""
+    if run.together is None:
+        return []
+    group = selectors.run_list(together=run.together).order_by("number")
+    return [each for each in group if each.pk != run.pk]
 
 
 def _trials(run: TrainingRun) -> list[dict[str, Any]]:
