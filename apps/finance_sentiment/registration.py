@@ -34,6 +34,7 @@ def register() -> None:
             order=20,
             items=[
                 Item(_("Live"), "finance:live", read, "activity", keys="g l"),
+                Item(_("Threads"), "finance:threads", read, "waypoints", keys="g e"),
                 Item(
                     _("Alerts"),
                     "finance:alerts",
@@ -42,12 +43,14 @@ def register() -> None:
                     badge=panel.open_alert_count,
                     keys="g a",
                 ),
+                Item(_("Rules"), "finance:rules", read, "sliders-horizontal"),
+                Item(_("Forecast"), "finance:forecast", read, "trending-up"),
                 Item(_("Sources"), "finance:sources", read, "rss"),
             ],
         )
     )
     register_action(Action(_("Import headlines"), "finance:import", write, "file-up"))
-    register_action(Action(_("Change the surge rule"), "finance:rule", write, "sliders-horizontal"))
+    register_action(Action(_("Make a rule"), "finance:rule-new", write, "sliders-horizontal"))
     overview.register(
         overview.Panel(
             "finance", _("Public opinion"), "finance:live", read, panel.numbers, order=20

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from django.urls import path
+from django.urls import include, path
 
 from apps.finance_sentiment import views
 
 app_name = "finance"
 urlpatterns = [
     path("", views.LiveView.as_view(), name="live"),
-    path("alerts/", views.AlertsView.as_view(), name="alerts"),
-    path("alerts/<uuid:alert_id>/", views.AlertView.as_view(), name="alert"),
-    path("sources/", views.SourcesView.as_view(), name="sources"),
+    path("", include("apps.finance_sentiment.views.alerting_urls")),
+    path("", include("apps.finance_sentiment.views.source_urls")),
     path("import/", views.ImportView.as_view(), name="import"),
-    path("rule/", views.RuleView.as_view(), name="rule"),
+    path("", include("apps.finance_sentiment.views.signal_urls")),
+    path("", include("apps.finance_sentiment.views.thread_urls")),
 ]

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from django.urls import include, path
 
-from apps.finance_sentiment.api import alerting_urls, documents, entity_urls, signal_urls, signals
+from apps.finance_sentiment.api import (
+    alerting_urls,
+    documents,
+    entity_urls,
+    signal_urls,
+    signals,
+    threads,
+)
 
 urlpatterns = [
     path("", include("apps.finance_sentiment.api.source_urls")),
@@ -17,4 +24,5 @@ urlpatterns = [
     *signal_urls.urlpatterns,
     *alerting_urls.urlpatterns,
     *entity_urls.urlpatterns,
+    *threads.urlpatterns,
 ]

@@ -192,6 +192,14 @@ class Migration(migrations.Migration):
             model_name="threadstory",
             index=models.Index(fields=["organisation", "first_seen_at"], name="finance_place_time"),
         ),
+        migrations.AddIndex(
+            model_name="threadstory",
+            index=models.Index(
+                condition=models.Q(("vector__isnull", False)),
+                fields=["organisation", "created_at"],
+                name="finance_place_kept",
+            ),
+        ),
         # Vectors have norm 1, so the inner product is the cosine.
         migrations.RunSQL(
             "CREATE INDEX finance_place_vector ON finance_sentiment_threadstory"

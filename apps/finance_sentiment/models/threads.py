@@ -105,6 +105,11 @@ class ThreadStory(TenantModel):
                 condition=models.Q(thread__isnull=True),
             ),
             models.Index(fields=["organisation", "first_seen_at"], name="finance_place_time"),
+            models.Index(
+                fields=["organisation", "created_at"],
+                name="finance_place_kept",
+                condition=models.Q(vector__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:

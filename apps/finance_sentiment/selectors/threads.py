@@ -55,6 +55,7 @@ class NearStory:
     first_seen_at: datetime
     sources: list[str]
     vector: npt.NDArray[np.float32]
+    by_person: bool
 
 
 def threads_find(query: ThreadQuery) -> QuerySet[Thread]:
@@ -162,10 +163,10 @@ def stories_near(*, reports: Sequence[Report], within: timedelta, cosine: float)
                 WHERE near.cosine >= %(cosine)s
             )
             SELECT candidates.thread_id, story.title, story.first_seen_at, story.sources,
-                   member.vector::real[]
+                   member.vector::real[], member.placed_by = 'person'
             FROM candidates
             CROSS JOIN LATERAL (
-                SELECT story_id, vector FROM finance_sentiment_threadstory place
+                SELECT story_id, vector, placed_by FROM finance_sentiment_threadstory place
                 WHERE place.thread_id = candidates.thread_id AND place.vector IS NOT NULL
                 ORDER BY place.first_seen_at DESC LIMIT %(compared)s
             ) member
@@ -181,6 +182,6 @@ def stories_near(*, reports: Sequence[Report], within: timedelta, cosine: float)
             },
         )
         return [
-            NearStory(thread_id, title, first_seen_at, sources, np.array(vector, np.float32))
-            for thread_id, title, first_seen_at, sources, vector in cursor.fetchall()
+            NearStory(thread_id, title, moment, sources, np.array(vector, np.float32), by_person)
+            for thread_id, title, moment, sources, vector, by_person in cursor.fetchall()
         ]

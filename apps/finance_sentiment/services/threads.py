@@ -65,6 +65,8 @@ class _Open:
 
     reports: list[Report] = field(default_factory=list)
     is_new: bool = False
+    # a person has had a hand in it: it is not merged with another by the model
+    is_fixed: bool = False
 
 
 def threading_request(*, at: datetime | None = None) -> None:
@@ -120,6 +122,7 @@ def threads_write(*, batch: ReadBatch) -> int:
     ]
     if told:
         _place(told)
+    vectors_forget(now=timezone.now())
     if len(batch.stories) == BATCH:
         threading_request()
     return len(told)
@@ -162,6 +165,8 @@ def _place(told: Sequence[tuple[WaitingStory, Report]]) -> None:
         thread.reports.append(report)
         placed[story.id] = (key, found.probability if found.thread else None)
         for gone in found.merged:
+            if thread.is_fixed or threads[gone].is_fixed:
+                continue
             thread.reports += threads.pop(gone).reports
             merged[gone] = key
     _store(told, placed, merged, {key for key, each in threads.items() if each.is_new})
@@ -175,7 +180,9 @@ def _candidates(reports: Sequence[Report]) -> dict[uuid.UUID, _Open]:
     """The stored threads that any of the reports may belong to."""
     threads: dict[uuid.UUID, _Open] = {}
     for story in stories_near(reports=reports, within=WINDOW, cosine=CANDIDATE_COSINE):
-        threads.setdefault(story.thread_id, _Open()).reports.append(_report(story, story.vector))
+        thread = threads.setdefault(story.thread_id, _Open())
+        thread.reports.append(_report(story, story.vector))
+        thread.is_fixed |= story.by_person
     return threads
 
 
