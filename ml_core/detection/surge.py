@@ -14,7 +14,7 @@ part of a suspected or confirmed surge: the baseline does not learn from what it
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -126,6 +126,34 @@ class SurgeDetector:
             state, verdict = self.update(state, bucket)
             verdicts.append(verdict)
         return state, verdicts
+
+    def walk(
+        self,
+        state: SurgeState,
+        buckets: Iterable[Bucket],
+        *,
+        since: datetime,
+        until: datetime,
+        stops: Iterable[datetime] = (),
+    ) -> Iterator[tuple[SurgeState, Verdict]]:
+        """State and verdict after each bucket in [since, until) that matters, where ``buckets`` are those with stories.
+
+        Empty ones are judged one by one only while an alert is pending or open, and at ``stops`` (starts of buckets);
+        the others are stepped over. A state that is new begins at ``since``.
+        """
+        by_start = {bucket.start: bucket for bucket in buckets}
+        wanted = {*by_start, *stops, *([since] if state.last_start is None else [])}
+        for start in sorted(wanted):
+            if not since <= start < until or (state.last_start and start <= state.last_start):
+                continue
+            while state.last_start and state.phase not in (Phase.LEARNING, Phase.NORMAL):
+                following = state.last_start + self._length
+                if following >= start:
+                    break
+                state, verdict = self.update(state, Bucket(following, 0, 0))
+                yield state, verdict
+            state, verdict = self.update(state, by_start.get(start, Bucket(start, 0, 0)))
+            yield state, verdict
 
     def _fill_gap(self, state: SurgeState, empty: int, change: _Change) -> SurgeState:
         """Step over ``empty`` empty buckets; once all is calm the rest is one multiplication."""

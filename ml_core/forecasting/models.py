@@ -68,29 +68,29 @@ def lags(history: Values, season: int, horizon: int) -> Values:
     centre, scale = float(history.mean()), float(history.std()) or 1.0
     series = (history - centre) / scale
     places = np.arange(max(reach, len(series) - _ROWS), len(series))
-    features = np.stack([_features(series, int(place), season) for place in places])
-    weights = _ridge(features, series[places])
+    weights = _ridge(_features(series, places, season), series[places])
     for _ in range(horizon):
-        series = np.append(series, _features(series, len(series), season) @ weights)
+        ahead = _features(series, np.array([len(series)]), season) @ weights
+        series = np.append(series, ahead)
     # A linear recursion may run away; nothing is forecast that is far outside of what was seen.
     margin = 0.5 * (history.max() - history.min())
-    ahead = series[-horizon:] * scale + centre
-    return np.asarray(np.clip(ahead, history.min() - margin, history.max() + margin))
+    made = series[-horizon:] * scale + centre
+    return np.asarray(np.clip(made, history.min() - margin, history.max() + margin))
 
 
-def _features(series: Values, place: int, season: int) -> Values:
-    near = min(6, season)
-    return np.array(
-        [
-            1.0,
-            *series[place - near : place],
-            series[place - season],
-            series[place - 2 * season],
-            0.5 * (series[place - season + 1] + series[place - season - 1]),
-            series[place - season : place].mean(),
-            series[place - 2 * season : place].mean(),
-        ]
-    )
+def _features(series: Values, places: npt.NDArray[np.int64], season: int) -> Values:
+    """(places, features): what is known before each place."""
+    near = np.arange(min(6, season), 0, -1)
+    sums = np.concatenate([[0.0], np.cumsum(series)])
+    columns = [
+        np.ones(len(places)),
+        series[places - season],
+        series[places - 2 * season],
+        0.5 * (series[places - season + 1] + series[places - season - 1]),
+        (sums[places] - sums[places - season]) / season,
+        (sums[places] - sums[places - 2 * season]) / (2 * season),
+    ]
+    return np.column_stack([*columns, series[places[:, None] - near]])
 
 
 def _ridge(features: Values, targets: Values) -> Values:

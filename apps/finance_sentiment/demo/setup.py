@@ -14,23 +14,29 @@ from django.conf import settings
 from django.utils import timezone
 
 from apps.finance_sentiment.demo.headlines import Headline, load_headlines
+from apps.finance_sentiment.demo.mentions import mentions_of
 from apps.finance_sentiment.demo.stream import DemoDocument, DemoStream
-from apps.finance_sentiment.inference import SENTIMENT, TOPIC, surge_defaults
-from apps.finance_sentiment.models import Document, SurgeRule
+from apps.finance_sentiment.inference import ENTITY_SENTIMENT, SENTIMENT, TOPIC, surge_defaults
+from apps.finance_sentiment.models import Document, Rule
 from apps.finance_sentiment.services.intake import IncomingDocument, documents_upsert
-from apps.finance_sentiment.services.rules import rule_get_or_create, rule_update
+from apps.finance_sentiment.services.rules import rule_update, rules_get_or_create
 from rootstock.accounts.authentication import KeyRefused, key_find
 from rootstock.accounts.models import User
 from rootstock.accounts.services import api_key_create, organisation_create, password_set
 from rootstock.common.actors import SYSTEM
-from rootstock.modelhub.first_models import first_model_deploy, first_model_train
+from rootstock.modelhub.first_models import (
+    first_model_deploy,
+    first_model_train,
+    first_models_train,
+)
 from rootstock.modelhub.inference import base_languages
-from rootstock.modelhub.models import Dataset, Deployment, ModelVersion
+from rootstock.modelhub.models import Dataset, Deployment, ModelVersion, Task
 from rootstock.modelhub.services import (
     NewExample,
     dataset_create,
     examples_add,
 )
+from rootstock.modelhub.training_settings import settable_options
 from rootstock.tenancy.models import Organisation
 from rootstock.tenancy.permissions import Permission
 from rootstock.tenancy.rls import call_lookup
@@ -48,6 +54,11 @@ LANGUAGES = {"en": "English", "zh": "Chinese", "mixed": "English and Chinese"}
 _QUESTIONS: dict[str, tuple[str, Callable[[Headline], str]]] = {
     SENTIMENT: ("Headlines: sentiment", lambda headline: headline.label),
     TOPIC: ("Headlines: topic", lambda headline: headline.topic),
+}
+# What the data sets are called that a deployment's model learns from.
+_DATA_SETS = {
+    **{name: title for name, (title, _label) in _QUESTIONS.items()},
+    ENTITY_SENTIMENT: "Companies in headlines: sentiment",
 }
 PAST = timedelta(hours=24)
 # A day that a desk would have: quiet, with a bad hour now and then.
@@ -126,92 +137,122 @@ def datasets_setup(organisation: Organisation, write: Write) -> None:
     headlines = load_headlines()
     with organisation_scope(organisation.pk):
         for title, label in _QUESTIONS.values():
-            for language, language_name in LANGUAGES.items():
-                name = f"{title} ({language_name})"
-                if Dataset.objects.filter(name=name).exists():
-                    continue
-                dataset = dataset_create(
-                    name=name,
-                    actor=SYSTEM,
-                    language=language,
-                    description="Headlines of invented companies, written for this demonstration.",
-                )
-                examples_add(
-                    dataset=dataset,
-                    examples=[
-                        NewExample(headline.text, label(headline))
-                        for headline in headlines
-                        if language in (headline.language, "mixed")
-                    ],
-                    actor=SYSTEM,
-                    source="demo",
-                )
-                write(f"data set {name} filled")
+            for language in LANGUAGES:
+                rows = [
+                    NewExample(headline.text, label(headline))
+                    for headline in headlines
+                    if language in (headline.language, "mixed")
+                ]
+                _dataset_fill(title, language, Task.TEXT_CLASSIFICATION, rows, write)
+        mentions = mentions_of(headlines)
+        for language in LANGUAGES:
+            rows = [
+                NewExample(content={"text": each.text, "spans": each.spans, "labels": each.labels})
+                for each in mentions
+                if language in (each.language, "mixed")
+            ]
+            title = _DATA_SETS[ENTITY_SENTIMENT]
+            _dataset_fill(title, language, Task.SPAN_CLASSIFICATION, rows, write)
+
+
+def _dataset_fill(
+    title: str, language: str, task: Task, rows: Sequence[NewExample], write: Write
+) -> None:
+    name = f"{title} ({LANGUAGES[language]})"
+    if Dataset.objects.filter(name=name).exists():
+        return
+    dataset = dataset_create(
+        name=name,
+        task=task,
+        actor=SYSTEM,
+        language=language,
+        description="Headlines of invented companies, written for this demonstration.",
+    )
+    examples_add(dataset=dataset, examples=rows, actor=SYSTEM, source="demo")
+    write(f"data set {name} filled")
 
 
 def models_setup(organisation: Organisation, write: Write) -> None:
-    """Two classifiers, trained on the headlines and deployed.
+    """Sentiment, topic and what is said of each company, learned from the headlines on one encoder and deployed.
 
     They learn both languages where the installation has a base that reads Chinese. Where it has only the packaged one
     they learn English, and Chinese headlines wait, unscored: once there is such a base, this trains anew and they are
     scored.
     """
     languages = base_languages()
-    for deployment in _QUESTIONS:
-        with organisation_scope(organisation.pk):
-            deployed = Deployment.objects.select_related("version").filter(name=deployment).first()
-            if deployed is not None and set(languages) <= set(deployed.version.languages):
-                continue
-            version = (
-                ModelVersion.objects.filter(name=deployment, languages__contains=list(languages))
-                .order_by("-number")
-                .first()
-            )
+    with organisation_scope(organisation.pk):
+        slots = {
+            slot.name: slot
+            for slot in Deployment.objects.select_related("version").filter(name__in=_DATA_SETS)
+        }
+        wanted = [
+            name
+            for name in _DATA_SETS
+            if name not in slots or not set(languages) <= set(slots[name].version.languages)
+        ]
+        versions = {name: _version(name, languages) for name in wanted}
+    missing = [name for name, version in versions.items() if version is None]
+    versions |= _train(organisation, missing, languages, write)
+    for name, version in versions.items():
         if version is None:
-            version = _train(organisation, deployment, languages, write)
+            continue
         # A few hundred headlines make no perfect model, and one that reads two languages cannot be compared with one of
         # English: the demonstration goes on.
         first_model_deploy(
             organisation=organisation,
             version=version,
             reason=(
-                "The demonstration's first model"
-                if deployed is None
-                else "It reads the Chinese headlines as well"
+                "It reads the Chinese headlines as well"
+                if name in slots
+                else "The demonstration's first model"
             ),
         )
         write(f"{version.label} deployed")
 
 
+def _version(name: str, languages: Sequence[str]) -> ModelVersion | None:
+    """One that was trained before and is not deployed yet."""
+    versions = ModelVersion.objects.filter(name=name, languages__contains=list(languages))
+    return versions.order_by("-number").first()
+
+
 def _train(
-    organisation: Organisation, name: str, languages: Sequence[str], write: Write
-) -> ModelVersion:
-    title, _label = _QUESTIONS[name]
-    dataset = f"{title} ({LANGUAGES['mixed' if len(languages) > 1 else languages[0]]})"
+    organisation: Organisation, names: Sequence[str], languages: Sequence[str], write: Write
+) -> dict[str, ModelVersion]:
+    """Versions of all names; several are trained together, so that a headline is read once for all its questions."""
+    language = LANGUAGES["mixed" if len(languages) > 1 else languages[0]]
     with organisation_scope(organisation.pk):
-        rows = Dataset.objects.get(name=dataset)
-    return first_model_train(
-        organisation=organisation,
-        dataset=rows,
-        name=name,
-        config={**TRAINING, "languages": list(languages)},
-        write=write,
-    )
+        heads = {
+            name: Dataset.objects.get(name=f"{_DATA_SETS[name]} ({language})") for name in names
+        }
+    config = {**TRAINING, "languages": list(languages)}
+    if len(heads) > 1:
+        found = first_models_train(
+            organisation=organisation, heads=heads, config=config, write=write
+        )
+        return dict(zip(heads, found, strict=True))
+    for name, dataset in heads.items():
+        fitting = {option.name for option in settable_options(dataset.task)}
+        config = {option: value for option, value in config.items() if option in fitting}
+        version = first_model_train(
+            organisation=organisation, dataset=dataset, name=name, config=config, write=write
+        )
+        return {name: version}
+    return {}
 
 
 def rule_setup(organisation: Organisation, write: Write) -> None:
     """A rule on the clock of a demonstration: surges of a minute are seen and end within minutes."""
+    seconds = int(Rule.Bucket.FIVE_SECONDS)
     with organisation_scope(organisation.pk):
-        rule = rule_get_or_create()
-        if rule.updated_at > rule.created_at + timedelta(seconds=1):
+        rule, *others = rules_get_or_create()
+        is_changed = rule.updated_at > rule.created_at + timedelta(seconds=1)
+        if others or is_changed or rule.bucket_seconds == seconds:
             return
-        if rule.bucket_seconds == SurgeRule.Bucket.FIVE_SECONDS:
-            return
-        seconds = int(SurgeRule.Bucket.FIVE_SECONDS)
         rule_update(
             rule=rule,
             actor=SYSTEM,
-            values={"bucket_seconds": seconds, **surge_defaults(seconds)},
+            values={"bucket_seconds": seconds, **surge_defaults(seconds, rule.detector)},
         )
         write("surge rule set")
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from apps.finance_sentiment.models import SurgeRule
+from apps.finance_sentiment.models import Rule
 from ml_core.detection import (
+    DETECTORS,
+    THRESHOLDS,
     Bucket,
     Phase,
     Reason,
@@ -16,48 +19,95 @@ from ml_core.detection import (
 )
 
 __all__ = [
-    "RULE_PARAMETERS",
+    "DEFAULT_DETECTOR",
+    "DETECTOR_NAMES",
+    "RULE_FIGURES",
     "Bucket",
     "Phase",
     "Reason",
     "SurgeDetector",
     "SurgeState",
     "Verdict",
+    "detector_options",
     "surge_config",
     "surge_defaults",
+    "surge_memory",
 ]
 
-# The parameters of a rule that a person may set; the rest follows from the length of a bucket.
-RULE_PARAMETERS = (
+DETECTOR_NAMES = tuple(THRESHOLDS)
+DEFAULT_DETECTOR = SurgeConfig().detector
+# The figures of a rule; the rest follows from the length of a bucket.
+RULE_FIGURES = (
     "window",
     "minimum_total",
     "minimum_negative",
     "count_factor",
     "share_gain",
-    "count_significance",
+    "threshold",
     "share_significance",
     "pending",
+    "clear_ratio",
     "recovery",
     "minimum_firing",
 )
 
 
-def surge_config(rule: SurgeRule) -> SurgeConfig:
+def detector_options(detector: str) -> tuple[str, ...]:
+    """What `Rule.parameters` may have for this detector besides the figures of every rule.
+
+    Raises:
+        ValueError: there is no such detector.
+    """
+    if detector not in DETECTORS:
+        raise ValueError(f"there is no detector {detector!r}; there are {', '.join(DETECTORS)}")
+    return DETECTORS[detector].options
+
+
+def surge_config(rule: Rule) -> SurgeConfig:
     """The detector's settings for a rule.
 
     Raises:
-        ValueError: the rule's figures do not fit together.
+        ValueError: the rule's figures do not fit together; the message says which.
     """
-    figures: dict[str, Any] = {name: getattr(rule, name) for name in RULE_PARAMETERS}
-    figures["threshold"] = figures.pop("count_significance")
-    default = SurgeConfig.for_bucket(rule.bucket_seconds)
+    figures: dict[str, Any] = {name: getattr(rule, name) for name in RULE_FIGURES}
+    options = _options(rule.detector, rule.parameters)
+    default = SurgeConfig.for_bucket(rule.bucket_seconds, detector=rule.detector)
     # What it learns from must be at least one window.
     figures["learning"] = max(default.learning, rule.window)
-    return SurgeConfig.for_bucket(rule.bucket_seconds, **figures)
+    return SurgeConfig.for_bucket(
+        rule.bucket_seconds,
+        measure=rule.measure,
+        detector=rule.detector,
+        **{**figures, **options},
+    )
 
 
-def surge_defaults(bucket_seconds: int) -> dict[str, Any]:
-    """The parameters to start from for buckets of this length."""
-    config = SurgeConfig.for_bucket(bucket_seconds)
-    own = {"count_significance": "threshold"}
-    return {name: getattr(config, own.get(name, name)) for name in RULE_PARAMETERS}
+def _options(detector: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    known, options = detector_options(detector), {}
+    for name, told in given.items():
+        if name not in known:
+            raise ValueError(f"{detector} has no parameter {name!r}; it has {', '.join(known)}")
+        wanted = {"season": bool, "history": int}.get(name, float)
+        value = float(told) if wanted is float and type(told) is int else told
+        if type(value) is not wanted:
+            raise ValueError(f"{name} must be {_KINDS[wanted]}, got {value!r}")
+        options[name] = value
+    return options
+
+
+_KINDS: dict[type, str] = {bool: "true or false", int: "a whole number", float: "a number"}
+
+
+def surge_defaults(bucket_seconds: int, detector: str = DEFAULT_DETECTOR) -> dict[str, Any]:
+    """The figures to start from for buckets of this length.
+
+    Raises:
+        ValueError: there is no such detector.
+    """
+    config = SurgeConfig.for_bucket(bucket_seconds, detector=detector)
+    return {name: getattr(config, name) for name in RULE_FIGURES}
+
+
+def surge_memory(config: SurgeConfig) -> int:
+    """How many buckets before a moment still tell of what is usual at it."""
+    return int(config.learning + config.window + 3 * config.slow_half_life)

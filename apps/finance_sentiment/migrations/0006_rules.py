@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import django.core.validators
 import django.db.models.deletion
 from django.db import migrations, models
 
@@ -76,19 +75,15 @@ class Migration(migrations.Migration):
                         default=60,
                     ),
                 ),
-                (
-                    "window",
-                    models.PositiveIntegerField(
-                        validators=[django.core.validators.MinValueValidator(1)]
-                    ),
-                ),
+                ("window", models.PositiveIntegerField()),
                 ("minimum_total", models.PositiveIntegerField()),
                 ("minimum_negative", models.PositiveIntegerField()),
                 ("count_factor", models.FloatField()),
                 ("share_gain", models.FloatField()),
-                ("count_significance", models.FloatField()),
+                ("threshold", models.FloatField()),
                 ("share_significance", models.FloatField()),
                 ("pending", models.PositiveIntegerField()),
+                ("clear_ratio", models.FloatField()),
                 ("recovery", models.PositiveIntegerField()),
                 ("minimum_firing", models.PositiveIntegerField()),
                 (
@@ -165,5 +160,67 @@ class Migration(migrations.Migration):
                 fields=("organisation", "rule", "kind", "key"), name="finance_monitor_subject_once"
             ),
         ),
-        *[EnableRowLevelSecurity(f"finance_sentiment_{table}") for table in ("rule", "monitor")],
+        migrations.DeleteModel("SurgeRule"),
+        migrations.DeleteModel("TopicMonitor"),
+        # Counted again from documents and stories by `buckets_rebuild`: a primary key cannot be changed in place.
+        migrations.DeleteModel("TimeBucket"),
+        migrations.CreateModel(
+            name="TimeBucket",
+            fields=[
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "organisation_id",
+                        "width",
+                        "start",
+                        "kind",
+                        "key",
+                        blank=True,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("all", "Everything"),
+                            ("topic", "Topic"),
+                            ("entity", "Entity"),
+                            ("source_group", "Source"),
+                            ("portfolio", "Portfolio"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                ("key", models.CharField(blank=True, max_length=200)),
+                ("start", models.DateTimeField()),
+                ("width", models.PositiveIntegerField()),
+                ("documents", models.PositiveIntegerField(default=0)),
+                ("documents_negative", models.PositiveIntegerField(default=0)),
+                ("documents_neutral", models.PositiveIntegerField(default=0)),
+                ("documents_positive", models.PositiveIntegerField(default=0)),
+                ("stories", models.PositiveIntegerField(default=0)),
+                ("stories_negative", models.PositiveIntegerField(default=0)),
+                ("stories_neutral", models.PositiveIntegerField(default=0)),
+                ("stories_positive", models.PositiveIntegerField(default=0)),
+                ("unscored", models.PositiveIntegerField(default=0)),
+                (
+                    "organisation",
+                    models.ForeignKey(
+                        db_index=False,
+                        default=rootstock.tenancy.scope.current_organisation_id,
+                        editable=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="tenancy.organisation",
+                    ),
+                ),
+            ],
+        ),
+        *[
+            EnableRowLevelSecurity(f"finance_sentiment_{table}")
+            for table in ("rule", "monitor", "timebucket")
+        ],
     ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from django.core.validators import MinValueValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -29,6 +28,11 @@ class Subject(NamedTuple):
 
 
 EVERYTHING = Subject(SubjectKind.ALL, "")
+
+
+def of_topic(topic: str) -> Subject:
+    """The subject of a topic's label; the empty one is everything."""
+    return Subject(SubjectKind.TOPIC, topic) if topic else EVERYTHING
 
 
 class Rule(TenantModel):
@@ -66,14 +70,17 @@ class Rule(TenantModel):
     detector = models.CharField(max_length=40)
     parameters = models.JSONField(default=dict, blank=True)
     bucket_seconds = models.PositiveIntegerField(choices=Bucket.choices, default=Bucket.ONE_MINUTE)
-    window = models.PositiveIntegerField(validators=[MinValueValidator(1)])
+    window = models.PositiveIntegerField()
     minimum_total = models.PositiveIntegerField()
     minimum_negative = models.PositiveIntegerField()
     count_factor = models.FloatField()
     share_gain = models.FloatField()
-    count_significance = models.FloatField()
+    # in the detector's own unit
+    threshold = models.FloatField()
     share_significance = models.FloatField()
     pending = models.PositiveIntegerField()
+    # hysteresis: the part of the threshold below which an alert starts to clear
+    clear_ratio = models.FloatField()
     recovery = models.PositiveIntegerField()
     minimum_firing = models.PositiveIntegerField()
 

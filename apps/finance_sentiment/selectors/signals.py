@@ -11,8 +11,10 @@ from django.db import connection
 from django.db.models import Min
 
 from apps.finance_sentiment.inference import Bucket
-from apps.finance_sentiment.models import Document, Story
+from apps.finance_sentiment.models import Document, Subject
 
+# The widths of buckets that are stored, in seconds; see services/buckets.py.
+STORED_WIDTHS = (5, 60, 3600)
 # Later than this after its publication, a document is an import or a replay and not live.
 LIVE_LAG = timedelta(minutes=15)
 
@@ -58,38 +60,40 @@ def stored_width(seconds: int, widths: tuple[int, ...]) -> int:
 
 
 def story_buckets(
-    *, start: datetime, end: datetime, seconds: int, stored: int
-) -> dict[str, list[Bucket]]:
-    """The buckets that hold stories, by topic, in order of time; all begin in [start, end)."""
+    *, kind: str, key: str = "", start: datetime, end: datetime, seconds: int
+) -> dict[Subject, list[Bucket]]:
+    """The buckets that hold stories, by subject, in order of time; all begin in [start, end).
+
+    Of every subject of `kind`, or of that with `key` alone.
+
+    Raises:
+        ValueError: `seconds` is no multiple of a stored width.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT topic, floor(extract(epoch FROM start) / %(seconds)s)::bigint * %(seconds)s AS at,
+            SELECT key, floor(extract(epoch FROM start) / %(seconds)s)::bigint * %(seconds)s AS at,
                    sum(stories), sum(stories_negative)
             FROM finance_sentiment_timebucket
-            WHERE width = %(stored)s AND start >= %(start)s AND start < %(end)s AND stories > 0
+            WHERE width = %(stored)s AND kind = %(kind)s AND (%(key)s = '' OR key = %(key)s)
+              AND start >= %(start)s AND start < %(end)s AND stories > 0
             GROUP BY 1, 2 ORDER BY 1, 2
             """,
-            {"seconds": seconds, "stored": stored, "start": start, "end": end},
+            {
+                "seconds": seconds,
+                "stored": stored_width(seconds, STORED_WIDTHS),
+                "kind": kind,
+                "key": key,
+                "start": start,
+                "end": end,
+            },
         )
-        buckets: dict[str, list[Bucket]] = defaultdict(list)
-        for topic, at, total, negative in cursor.fetchall():
-            buckets[topic].append(
+        buckets: dict[Subject, list[Bucket]] = defaultdict(list)
+        for found, at, total, negative in cursor.fetchall():
+            buckets[Subject(kind, found)].append(
                 Bucket(datetime.fromtimestamp(int(at), UTC), int(total), int(negative))
             )
     return dict(buckets)
-
-
-def negative_stories(*, topic: str, start: datetime, end: datetime, limit: int) -> list[uuid.UUID]:
-    """The negative stories of a topic that began in [start, end), the most told first."""
-    stories = Story.objects.filter(
-        first_seen_at__gte=start, first_seen_at__lt=end, sentiment="negative"
-    )
-    if topic:
-        stories = stories.filter(topics__contains=[topic])
-    return list(
-        stories.order_by("-document_count", "-first_seen_at").values_list("id", flat=True)[:limit]
-    )
 
 
 def models_of_stories(story_ids: list[uuid.UUID]) -> list[str]:

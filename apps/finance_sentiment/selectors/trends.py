@@ -8,11 +8,9 @@ from typing import Any
 
 from django.db import connection
 
-from apps.finance_sentiment.models import ALL_TOPICS
-from apps.finance_sentiment.selectors.signals import stored_width
+from apps.finance_sentiment.models import Subject, SubjectKind, of_topic
+from apps.finance_sentiment.selectors.signals import STORED_WIDTHS, stored_width
 
-# The widths that are stored, in seconds; see services/buckets.py.
-STORED_WIDTHS = (5, 60, 3600)
 # What a chart chooses from by itself.
 CHART_WIDTHS = (5, 10, 30, 60, 300, 900, 3600, 10_800, 86_400)
 MAX_POINTS = 1500
@@ -70,8 +68,17 @@ def chart_width(*, start: datetime, end: datetime) -> int:
     )
 
 
-def trend_series(*, topic: str, start: datetime, end: datetime, width: int) -> list[TrendPoint]:
+def trend_series(
+    *,
+    topic: str = "",
+    subject: Subject | None = None,
+    start: datetime,
+    end: datetime,
+    width: int,
+) -> list[TrendPoint]:
     """Every bucket that begins in [start, end), empty ones included, on the grid of Unix time.
+
+    Of `subject`, or of a topic by its label; of everything if neither is given.
 
     Raises:
         UnfitWidth: `width` is no multiple of the stored ones, or there would be too many points.
@@ -80,6 +87,7 @@ def trend_series(*, topic: str, start: datetime, end: datetime, width: int) -> l
         stored = stored_width(width, STORED_WIDTHS)
     except ValueError as error:
         raise UnfitWidth(str(error)) from error
+    kind, key = subject or of_topic(topic)
     first = int(start.timestamp() // width) * width
     last = int(end.timestamp())
     if (last - first) / width > MAX_POINTS:
@@ -91,13 +99,14 @@ def trend_series(*, topic: str, start: datetime, end: datetime, width: int) -> l
                    sum(documents), sum(documents_negative), sum(documents_neutral),
                    sum(documents_positive), sum(unscored), sum(stories), sum(stories_negative)
             FROM finance_sentiment_timebucket
-            WHERE width = %(stored)s AND topic = %(topic)s AND start >= %(start)s AND start < %(end)s
+            WHERE width = %(stored)s AND kind = %(kind)s AND key = %(key)s AND start >= %(start)s AND start < %(end)s
             GROUP BY 1
             """,
             {
                 "width": width,
                 "stored": stored,
-                "topic": topic,
+                "kind": kind,
+                "key": key,
                 "start": datetime.fromtimestamp(first, UTC),
                 "end": end,
             },
@@ -116,22 +125,21 @@ def topic_figures(*, start: datetime, end: datetime) -> list[TopicFigures]:
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT topic,
+            SELECT key,
                    coalesce(sum(stories) FILTER (WHERE start >= %(start)s), 0),
                    coalesce(sum(stories_negative) FILTER (WHERE start >= %(start)s), 0),
                    coalesce(sum(stories) FILTER (WHERE start < %(start)s), 0),
                    coalesce(sum(stories_negative) FILTER (WHERE start < %(start)s), 0)
             FROM finance_sentiment_timebucket
-            WHERE width = %(stored)s AND topic <> %(all)s
+            WHERE width = %(stored)s AND kind = 'topic'
               AND start >= %(before)s AND start < %(end)s
-            GROUP BY topic ORDER BY 2 DESC, 4 DESC, topic
+            GROUP BY key ORDER BY 2 DESC, 4 DESC, key
             """,
             {
                 "start": start,
                 "end": end,
                 "before": start - length,
                 "stored": stored,
-                "all": ALL_TOPICS,
             },
         )
         return [
@@ -139,15 +147,19 @@ def topic_figures(*, start: datetime, end: datetime) -> list[TopicFigures]:
         ]
 
 
-def topics_known() -> list[str]:
-    """Every topic that any document has, in alphabetical order."""
+def subjects_known(kind: str) -> list[str]:
+    """The keys of every subject of a kind that any document has, in order."""
     with connection.cursor() as cursor:
-        # A loose index scan: one step for each topic, however many buckets there are.
         cursor.execute(
             """
-            SELECT DISTINCT topic FROM finance_sentiment_timebucket
-            WHERE width = %s AND topic <> '' ORDER BY topic
+            SELECT DISTINCT key FROM finance_sentiment_timebucket
+            WHERE width = %s AND kind = %s ORDER BY key
             """,
-            [STORED_WIDTHS[-1]],
+            [STORED_WIDTHS[-1], kind],
         )
         return [row[0] for row in cursor.fetchall()]
+
+
+def topics_known() -> list[str]:
+    """Every topic that any document has, in alphabetical order."""
+    return subjects_known(SubjectKind.TOPIC)

@@ -20,38 +20,62 @@ _COUNTS = (
 )
 _EXCLUDED = ", ".join(f"excluded.{column.strip()}" for column in _COUNTS.split(","))
 
-_FROM_ROWS = """
+# The subjects of a document and of a story, with how each is spoken of. An entity has a sentiment of its own: the worst
+# of what is said of it; everything else has that of the whole text. A story belongs to the groups of all its sources.
+_OF_DOCUMENT = """
+    SELECT 'all' AS kind, '' AS key, document.sentiment AS sentiment
+    UNION ALL SELECT 'topic', topic, document.sentiment FROM unnest(document.topics) AS topic
+    UNION ALL SELECT 'source_group', coalesce(nullif(source.source_group, ''), document.source), document.sentiment
+    UNION ALL SELECT 'entity', mention.entity_id::text,
+                     min(coalesce(nullif(mention.sentiment, ''), document.sentiment))
+        FROM finance_sentiment_mention mention
+        WHERE mention.document_id = document.id AND mention.state = 'linked' GROUP BY 2
+"""
+_OF_STORY = """
+    SELECT 'all' AS kind, '' AS key, story.sentiment AS sentiment
+    UNION ALL SELECT 'topic', topic, story.sentiment FROM unnest(story.topics) AS topic
+    UNION ALL SELECT DISTINCT 'source_group', coalesce(nullif(source.source_group, ''), told.by), story.sentiment
+        FROM unnest(story.sources) AS told (by) LEFT JOIN finance_sentiment_source source ON source.name = told.by
+    UNION ALL SELECT 'entity', mention.entity_id::text,
+                     min(coalesce(nullif(mention.sentiment, ''), story.sentiment))
+        FROM finance_sentiment_document member
+        JOIN finance_sentiment_mention mention ON mention.document_id = member.id
+        WHERE member.story_id = story.id AND mention.state = 'linked' GROUP BY 2
+"""
+
+_FROM_ROWS = f"""
     document_counts AS (
-        SELECT touched.start, topic,
+        SELECT touched.start, subject.kind, subject.key,
                count(*) FILTER (WHERE status = 'scored') AS documents,
-               count(*) FILTER (WHERE status = 'scored' AND sentiment = 'negative') AS documents_negative,
-               count(*) FILTER (WHERE status = 'scored' AND sentiment = 'neutral') AS documents_neutral,
-               count(*) FILTER (WHERE status = 'scored' AND sentiment = 'positive') AS documents_positive,
+               count(*) FILTER (WHERE status = 'scored' AND subject.sentiment = 'negative') AS documents_negative,
+               count(*) FILTER (WHERE status = 'scored' AND subject.sentiment = 'neutral') AS documents_neutral,
+               count(*) FILTER (WHERE status = 'scored' AND subject.sentiment = 'positive') AS documents_positive,
                count(*) FILTER (WHERE status = 'unscored') AS unscored
         FROM touched
         JOIN finance_sentiment_document document
           ON document.published_at >= touched.start
          AND document.published_at < touched.start + make_interval(secs => %(seconds)s)
-        CROSS JOIN LATERAL unnest(document.topics || '{""}') AS topic
+        LEFT JOIN finance_sentiment_source source ON source.id = document.source_ref_id
+        CROSS JOIN LATERAL ({_OF_DOCUMENT}) AS subject
         WHERE document.status IN ('scored', 'unscored')
-        GROUP BY 1, 2
+        GROUP BY 1, 2, 3
     ),
     story_counts AS (
-        SELECT touched.start, topic,
+        SELECT touched.start, subject.kind, subject.key,
                count(*) AS stories,
-               count(*) FILTER (WHERE sentiment = 'negative') AS stories_negative,
-               count(*) FILTER (WHERE sentiment = 'neutral') AS stories_neutral,
-               count(*) FILTER (WHERE sentiment = 'positive') AS stories_positive
+               count(*) FILTER (WHERE subject.sentiment = 'negative') AS stories_negative,
+               count(*) FILTER (WHERE subject.sentiment = 'neutral') AS stories_neutral,
+               count(*) FILTER (WHERE subject.sentiment = 'positive') AS stories_positive
         FROM touched
         JOIN finance_sentiment_story story
           ON story.first_seen_at >= touched.start
          AND story.first_seen_at < touched.start + make_interval(secs => %(seconds)s)
-        CROSS JOIN LATERAL unnest(story.topics || '{""}') AS topic
+        CROSS JOIN LATERAL ({_OF_STORY}) AS subject
         WHERE story.sentiment <> ''
-        GROUP BY 1, 2
+        GROUP BY 1, 2, 3
     ),
     counts AS (
-        SELECT start, topic,
+        SELECT start, kind, key,
                coalesce(documents, 0) AS documents,
                coalesce(documents_negative, 0) AS documents_negative,
                coalesce(documents_neutral, 0) AS documents_neutral,
@@ -61,19 +85,19 @@ _FROM_ROWS = """
                coalesce(stories_neutral, 0) AS stories_neutral,
                coalesce(stories_positive, 0) AS stories_positive,
                coalesce(unscored, 0) AS unscored
-        FROM document_counts FULL JOIN story_counts USING (start, topic)
+        FROM document_counts FULL JOIN story_counts USING (start, kind, key)
     )
-"""
+"""  # noqa: S608 - only constants
 
 _SUMS = ", ".join(f"sum({column.strip()})::integer" for column in _COUNTS.split(","))
 _FROM_NARROWER = f"""
-    counts (start, topic, {_COUNTS}) AS (
-        SELECT touched.start, bucket.topic, {_SUMS}
+    counts (start, kind, key, {_COUNTS}) AS (
+        SELECT touched.start, bucket.kind, bucket.key, {_SUMS}
         FROM touched
         JOIN finance_sentiment_timebucket bucket
           ON bucket.width = %(narrower)s
          AND bucket.start >= touched.start AND bucket.start < touched.start + make_interval(secs => %(seconds)s)
-        GROUP BY 1, 2
+        GROUP BY 1, 2, 3
     )
 """  # noqa: S608 - only constants
 
@@ -85,12 +109,13 @@ _STORE = f"""
         USING touched
         WHERE bucket.width = %(seconds)s AND bucket.start = touched.start
           AND NOT EXISTS (
-              SELECT FROM counts WHERE counts.start = bucket.start AND counts.topic = bucket.topic
+              SELECT FROM counts
+              WHERE counts.start = bucket.start AND counts.kind = bucket.kind AND counts.key = bucket.key
           )
     )
-    INSERT INTO finance_sentiment_timebucket (organisation_id, width, start, topic, {_COUNTS})
-    SELECT %(organisation)s, %(seconds)s, start, topic, {_COUNTS} FROM counts
-    ON CONFLICT (organisation_id, width, start, topic) DO UPDATE SET ({_COUNTS}) = ({_EXCLUDED})
+    INSERT INTO finance_sentiment_timebucket (organisation_id, width, start, kind, key, {_COUNTS})
+    SELECT %(organisation)s, %(seconds)s, start, kind, key, {_COUNTS} FROM counts
+    ON CONFLICT (organisation_id, width, start, kind, key) DO UPDATE SET ({_COUNTS}) = ({_EXCLUDED})
 """  # noqa: S608 - only constants
 
 

@@ -1,10 +1,9 @@
 """Looking for surges: from buckets to alerts.
 
-The detector runs on event time. While documents arrive as they are published, that is the wall
-clock, and `MonitorClock.next_evaluation_at` has the tick close empty buckets too; in a replay or an
-import it is the newest document. Every run starts from a state that lies a little back and judges
-the buckets since then again, so documents that come somewhat late count, and running twice changes
-nothing.
+Each rule has a detector and judges each of its subjects by itself. The detector runs on event time. While documents
+arrive as they are published, that is the wall clock, and `MonitorClock.next_evaluation_at` has the tick close empty
+buckets too; in a replay or an import it is the newest document. Every run starts from a state that lies a little back
+and judges the buckets since then again, so documents that come somewhat late count, and running twice changes nothing.
 """
 
 from __future__ import annotations
@@ -18,28 +17,26 @@ from django.utils import timezone
 
 from apps.finance_sentiment.inference import (
     Bucket,
-    Phase,
     SurgeDetector,
     SurgeState,
     Verdict,
     surge_config,
+    surge_memory,
 )
 from apps.finance_sentiment.models import (
-    ALL_TOPICS,
     EVERYTHING,
     Alert,
+    Monitor,
     MonitorClock,
+    Rule,
     Subject,
     SubjectKind,
-    SurgeRule,
-    TopicMonitor,
 )
 from apps.finance_sentiment.selectors.alerts import alerts_open
 from apps.finance_sentiment.selectors.signals import (
     EventClock,
     event_clock,
     first_document_at,
-    stored_width,
     story_buckets,
 )
 from apps.finance_sentiment.services.alerts import (
@@ -52,8 +49,8 @@ from apps.finance_sentiment.services.alerts import (
     changes_announce,
     verdict_facts,
 )
-from apps.finance_sentiment.services.buckets import WIDTHS, bucket_start
-from apps.finance_sentiment.services.rules import rule_get_or_create
+from apps.finance_sentiment.services.buckets import bucket_start
+from apps.finance_sentiment.services.rules import RULE_FIELDS, rules_get_or_create
 from rootstock.tenancy.scope import current_organisation_id
 
 
@@ -61,7 +58,7 @@ from rootstock.tenancy.scope import current_organisation_id
 class _Span:
     """What a run judges: closed buckets before `edge`; those before `settle` are settled."""
 
-    rule: SurgeRule
+    rule: Rule
     clock: EventClock
     length: timedelta
     lateness: timedelta
@@ -69,36 +66,67 @@ class _Span:
     edge: datetime
     settle: datetime
 
+    @property
+    def watched_until(self) -> datetime:
+        """How long after the newest document a bucket may still change something."""
+        rule = self.rule
+        quiet = rule.window + rule.recovery + rule.minimum_firing + rule.pending
+        return self.clock.newest + quiet * self.length + self.lateness
+
+    @property
+    def next_at(self) -> datetime:
+        """When the next bucket is closed."""
+        return self.edge + self.length + self.grace
+
 
 @dataclass(slots=True)
 class _Run:
-    """What judging one topic came to."""
+    """What judging one subject came to."""
 
     settled: SurgeState
     verdicts: list[Verdict] = field(default_factory=list)
 
 
 def detection_run(*, now: datetime | None = None) -> list[Change]:
-    """Judge all closed buckets of the current organisation and raise, follow and resolve alerts."""
+    """Judge all closed buckets of the current organisation by every rule and raise, follow and resolve alerts."""
     now = now or timezone.now()
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))",
             [f"finance.detect:{current_organisation_id()}"],
         )
-    rule = rule_get_or_create()
+    rules = rules_get_or_create()
+    enabled = [rule for rule in rules if rule.enabled]
     clock = event_clock(now=now)
-    if clock is None or not rule.enabled:
+    if clock is None:
         MonitorClock.objects.update(next_evaluation_at=None)
         return []
-    span = _span(rule, clock, now)
-    changes = _judge(span)
-    _set_clock(span)
+    alerts: dict[tuple[object, Subject], Alert] = {}
+    changes = []
+    for alert in alerts_open():
+        alerts[alert.rule_id, Subject(alert.kind, alert.key)] = alert
+    first = first_document_at() or clock.newest
+    spans = [_span(rule, clock, now) for rule in enabled]
+    has_run = MonitorClock.objects.filter(evaluated_until__isnull=False).exists()
+    for span in spans:
+        changes += _judge(span, first, alerts, has_run=has_run)
+    changes += _ended([rule for rule in rules if not rule.enabled], alerts)
+    _set_clock(spans)
     changes_announce(changes=changes)
     return changes
 
 
-def _span(rule: SurgeRule, clock: EventClock, now: datetime) -> _Span:
+def _ended(rules: Iterable[Rule], alerts: dict[tuple[object, Subject], Alert]) -> list[Change]:
+    """Nothing would ever end the alerts of a rule that is switched off."""
+    disabled = {rule.pk for rule in rules}
+    return [
+        alert_resolve(alert=alert, at=alert.last_seen_at)
+        for (rule_id, _subject), alert in alerts.items()
+        if rule_id in disabled
+    ]
+
+
+def _span(rule: Rule, clock: EventClock, now: datetime) -> _Span:
     length = timedelta(seconds=rule.bucket_seconds)
     is_fast = rule.bucket_seconds < 30
     grace = timedelta(seconds=2 if is_fast else 5)
@@ -108,62 +136,82 @@ def _span(rule: SurgeRule, clock: EventClock, now: datetime) -> _Span:
     return _Span(rule, clock, length, lateness, grace, edge, settle)
 
 
-def _judge(span: _Span) -> list[Change]:
+def _judge(
+    span: _Span,
+    first: datetime,
+    alerts: dict[tuple[object, Subject], Alert],
+    *,
+    has_run: bool,
+) -> list[Change]:
     rule = span.rule
     config = surge_config(rule)
     detector = SurgeDetector(config)
-    monitors = {monitor.topic: monitor for monitor in TopicMonitor.objects.all()}
+    monitors = {monitor.subject: monitor for monitor in rule.monitors.all()}
     states = {
-        topic: SurgeState.from_json(monitor.settled) if monitor.settled else SurgeState()
-        for topic, monitor in monitors.items()
+        subject: SurgeState.from_json(monitor.settled) if monitor.settled else SurgeState()
+        for subject, monitor in monitors.items()
     }
-    # A topic that is new has been silent so far: its zeros count as seen.
-    memory = (config.learning + config.window + 3 * config.slow_half_life) * span.length
-    first = first_document_at() or span.edge
+    # A subject that is new has been silent so far: its zeros count as seen.
+    memory = surge_memory(config) * span.length
     beginning = bucket_start(max(first, span.edge - memory), rule.bucket_seconds)
     starts = [state.last_start for state in states.values()]
     is_known = bool(starts) and all(starts)
     start = min(moment for moment in starts if moment) if is_known else beginning
-    buckets = story_buckets(
-        start=start,
-        end=span.edge,
-        seconds=rule.bucket_seconds,
-        stored=stored_width(rule.bucket_seconds, WIDTHS),
-    )
-    open_alerts = {alert.topic: alert for alert in alerts_open()}
+    buckets = _buckets(rule, monitors, start, span.edge)
     changes: list[Change] = []
-    judged: list[TopicMonitor] = []
-    for topic in _watched(monitors, buckets):
-        monitor = monitors.get(topic) or TopicMonitor(topic=topic)
+    judged: list[Monitor] = []
+    for subject in _watched(rule, monitors, buckets):
+        monitor = monitors.get(subject) or Monitor(rule=rule, kind=subject.kind, key=subject.key)
         run = _advance(
-            detector, states.get(topic, SurgeState()), buckets.get(topic, []), beginning, span
+            detector, states.get(subject, SurgeState()), buckets.get(subject, []), beginning, span
         )
         if not run.verdicts:
             continue
-        # Only with a new rule is a known topic judged from the beginning: the past is then known.
-        is_rejudged = topic in monitors and monitor.settled is None
+        # A rule that is new or changed judges from the beginning what is past and known.
+        is_rejudged = subject in monitors and monitor.settled is None
         changes += _alerts(
-            topic, run.verdicts, open_alerts.get(topic), span, past_is_known=is_rejudged
+            subject,
+            run.verdicts,
+            alerts.get((rule.pk, subject)),
+            span,
+            past_is_known=is_rejudged or (has_run and not monitors),
         )
         monitor.settled = run.settled.to_json()
         monitor.verdict = verdict_facts(run.verdicts[-1])
         judged.append(monitor)
-    TopicMonitor.objects.bulk_create(
+    Monitor.objects.bulk_create(
         judged,
         update_conflicts=True,
-        unique_fields=["organisation", "topic"],
+        unique_fields=["organisation", "rule", "kind", "key"],
         update_fields=["settled", "verdict", "updated_at"],
     )
     return changes
 
 
-def _watched(*known: Iterable[str]) -> list[str]:
-    """Every topic; all topics together only where no model tells topics apart.
+def _buckets(
+    rule: Rule, monitors: Iterable[Subject], start: datetime, end: datetime
+) -> dict[Subject, list[Bucket]]:
+    """Those of the rule's subjects; of everything where no model tells topics apart."""
+    seconds = rule.bucket_seconds
+    found = story_buckets(kind=rule.scope, key=rule.key, start=start, end=end, seconds=seconds)
+    each_topic = rule.scope == SubjectKind.TOPIC and not rule.key
+    if each_topic and not found and not {*monitors} - {EVERYTHING}:
+        return story_buckets(kind=SubjectKind.ALL, start=start, end=end, seconds=seconds)
+    return found
+
+
+def _watched(rule: Rule, *known: Iterable[Subject]) -> list[Subject]:
+    """Every subject of the rule; all topics together only where no model tells topics apart.
 
     A surge of one topic is one of all topics too: that would be two alerts for one event.
     """
-    topics = {topic for some in known for topic in some} - {ALL_TOPICS}
-    return sorted(topics) or [ALL_TOPICS]
+    subjects = {subject for some in known for subject in some}
+    if rule.scope == SubjectKind.ALL:
+        return [EVERYTHING]
+    if rule.key:
+        return [Subject(rule.scope, rule.key)]
+    nothing = [EVERYTHING] if rule.scope == SubjectKind.TOPIC else []
+    return sorted(subjects - {EVERYTHING}) or nothing
 
 
 def _advance(
@@ -173,46 +221,28 @@ def _advance(
     beginning: datetime,
     span: _Span,
 ) -> _Run:
-    """Judge what is closed since `state`; empty buckets one by one only where it matters."""
+    """Judge what is closed since `state`."""
     run = _Run(settled=state)
-    by_start = {bucket.start: bucket for bucket in buckets}
-    wanted = {*by_start, span.settle - span.length, span.edge - span.length}
-    if state.last_start is None:
-        wanted.add(beginning)
-    queue = sorted(
-        start
-        for start in wanted
-        if beginning <= start < span.edge and (state.last_start is None or start > state.last_start)
-    )
-    for start in queue:
-        while state.last_start is not None and state.phase not in (Phase.LEARNING, Phase.NORMAL):
-            following = state.last_start + span.length
-            if following >= start:
-                break
-            state = _step(detector, state, Bucket(following, 0, 0), run, span)
-        state = _step(detector, state, by_start.get(start, Bucket(start, 0, 0)), run, span)
+    stops = (span.settle - span.length, span.edge - span.length)
+    for later, verdict in detector.walk(
+        state, buckets, since=beginning, until=span.edge, stops=stops
+    ):
+        run.verdicts.append(verdict)
+        if verdict.start < span.settle:
+            run.settled = later
     return run
 
 
-def _step(
-    detector: SurgeDetector, state: SurgeState, bucket: Bucket, run: _Run, span: _Span
-) -> SurgeState:
-    state, verdict = detector.update(state, bucket)
-    run.verdicts.append(verdict)
-    if bucket.start < span.settle:
-        run.settled = state
-    return state
-
-
 def _alerts(
-    topic: str,
+    subject: Subject,
     verdicts: Sequence[Verdict],
     alert: Alert | None,
     span: _Span,
     *,
     past_is_known: bool,
 ) -> list[Change]:
-    """What the verdicts mean for the alerts of a topic; `alert` is the open one."""
+    """What the verdicts mean for the alerts of a rule on a subject; `alert` is the open one."""
+    rule = span.rule
     changes: list[Change] = []
     for place, verdict in enumerate(verdicts):
         is_last = place == len(verdicts) - 1
@@ -227,17 +257,19 @@ def _alerts(
             changes += [change] if change else []
         elif alert is None and verdict.is_open and (verdict.raised or is_last):
             earlier = alert_covering(
-                rule=None,
-                subject=_subject(topic),
+                rule=rule,
+                subject=subject,
                 moment=verdict.since or verdict.start,
                 tolerance=span.lateness,
             )
             if earlier is None:
+                figures = {name: getattr(rule, name) for name in RULE_FIELDS}
                 change = alert_open(
-                    rule=None,
-                    subject=_subject(topic),
+                    rule=rule,
+                    subject=subject,
                     verdict=verdict,
                     before=verdicts[:place],
+                    figures=figures,
                 )
             elif is_last:
                 change = alert_reopen(alert=earlier, verdict=verdict)
@@ -246,10 +278,6 @@ def _alerts(
             changes.append(change)
             alert = change.alert
     return _condensed(changes)
-
-
-def _subject(topic: str) -> Subject:
-    return Subject(SubjectKind.TOPIC, topic) if topic else EVERYTHING
 
 
 def _condensed(changes: Sequence[Change]) -> list[Change]:
@@ -263,14 +291,15 @@ def _condensed(changes: Sequence[Change]) -> list[Change]:
     return kept
 
 
-def _set_clock(span: _Span) -> None:
+def _set_clock(spans: Sequence[_Span]) -> None:
     """Have the tick look again when the next bucket is closed, as long as something can change."""
-    config = span.rule
-    quiet = (config.window + config.recovery + config.minimum_firing + config.pending) * span.length
-    is_watched = span.clock.live and (
-        span.edge - span.clock.newest < quiet + span.lateness or alerts_open().exists()
-    )
+    some_open = alerts_open().exists()
+    wanted = [
+        span.next_at
+        for span in spans
+        if span.clock.live and (some_open or span.edge < span.watched_until)
+    ]
     MonitorClock.objects.update(
-        evaluated_until=span.edge,
-        next_evaluation_at=(span.edge + span.length + span.grace if is_watched else None),
+        evaluated_until=max((span.edge for span in spans), default=None),
+        next_evaluation_at=min(wanted, default=None),
     )

@@ -101,7 +101,7 @@ def figures(organisation: Any) -> dict[str, Any]:
             "stories": Counter(Story.objects.values_list("document_count", "sentiment")),
             "buckets": sorted(
                 TimeBucket.objects.values_list(
-                    "width", "start", "topic", "documents", "documents_negative", "stories",
+                    "width", "start", "kind", "key", "documents", "documents_negative", "stories",
                     "stories_negative", "stories_positive", "unscored",
                 )
             ),

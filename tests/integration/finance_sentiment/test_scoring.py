@@ -21,7 +21,7 @@ NOON = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 def _counts() -> list[tuple]:
     return sorted(
         TimeBucket.objects.values_list(
-            "width", "start", "topic", "documents", "documents_negative", "documents_neutral",
+            "width", "start", "kind", "key", "documents", "documents_negative", "documents_neutral",
             "documents_positive", "stories", "stories_negative", "stories_neutral",
             "stories_positive", "unscored",
         )
@@ -78,7 +78,7 @@ def test_a_changed_title_is_a_new_revision_that_is_scored_and_counted_anew(score
     assert stories.title.startswith("Bank fraud")
     points = trend_series(topic="", start=NOON, end=NOON + timedelta(hours=3), width=3600)
     assert [(point.positive, point.negative) for point in points] == [(0, 0), (0, 0), (0, 1)]
-    assert not TimeBucket.objects.filter(topic="energy").exists()
+    assert not TimeBucket.objects.filter(key="energy").exists()
 
 
 def test_copies_and_small_edits_are_one_story_and_exact_copies_are_not_classified_again(

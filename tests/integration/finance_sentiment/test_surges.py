@@ -10,7 +10,7 @@ from apps.finance_sentiment.inference import surge_defaults
 from apps.finance_sentiment.models import Alert, AlertEntry, MonitorClock
 from apps.finance_sentiment.selectors.signals import event_clock
 from apps.finance_sentiment.services.alerts import NotOpen, alert_acknowledge
-from apps.finance_sentiment.services.rules import RuleRefused, rule_get_or_create, rule_update
+from apps.finance_sentiment.services.rules import RuleRefused, rule_update, rules_get_or_create
 from rootstock.common.actors import Actor
 from rootstock.realtime.models import Event
 
@@ -57,7 +57,7 @@ def storm(start: datetime, seconds: int, first: int = 5000) -> list[dict]:
 @pytest.fixture
 def fast_rule(scope):
     return rule_update(
-        rule=rule_get_or_create(),
+        rule=rules_get_or_create()[0],
         actor=PERSON,
         values={"bucket_seconds": 5, **surge_defaults(5)},
     )

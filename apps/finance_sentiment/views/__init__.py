@@ -6,28 +6,17 @@ import uuid
 from typing import Any
 
 from django.contrib import messages
-from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views import View
 
-from apps.finance_sentiment.forms import AcknowledgeForm, ImportForm, RuleForm
+from apps.finance_sentiment.forms import ImportForm
 from apps.finance_sentiment.models import Alert, Document, Sentiment
-from apps.finance_sentiment.selectors.alerts import (
-    alert_entries,
-    alert_payload,
-    alert_stories,
-    alerts_open,
-    subject_label,
-)
-from apps.finance_sentiment.selectors.documents import (
-    DocumentQuery,
-    documents_find,
-    source_figures,
-)
+from apps.finance_sentiment.selectors.alerts import alert_payload, alerts_open, subject_label
+from apps.finance_sentiment.selectors.documents import DocumentQuery, documents_find
 from apps.finance_sentiment.selectors.live import document_rows
 from apps.finance_sentiment.selectors.trends import (
     chart_width,
@@ -35,11 +24,9 @@ from apps.finance_sentiment.selectors.trends import (
     topics_known,
     trend_series,
 )
-from apps.finance_sentiment.services.alerts import NotOpen, alert_acknowledge
 from apps.finance_sentiment.services.files import FileOptions, FileRefused, documents_read
 from apps.finance_sentiment.services.imports import documents_import
 from apps.finance_sentiment.services.requeueing import documents_readable, documents_requeue
-from apps.finance_sentiment.services.rules import RuleRefused, rule_get_or_create, rule_update
 from apps.finance_sentiment.topics import topic_label
 from rootstock.realtime.selectors import heads
 from rootstock.tenancy.pages import RequiresMixin
@@ -103,91 +90,6 @@ class LiveView(RequiresMixin, View):
         return redirect("finance:live")
 
 
-class AlertsView(RequiresMixin, View):
-    """Which surges were there, and who took them?"""
-
-    permission = Permission.FINANCE_READ
-
-    def get(self, request: HttpRequest) -> HttpResponse:
-        """Alerts, open ones first."""
-        state = request.GET.get("state", "")
-        alerts = Alert.objects.all()
-        if state in Alert.State.values:
-            alerts = alerts.filter(state=state)
-        page = Paginator(alerts.order_by("-opened_at", "-id"), 50).get_page(request.GET.get("page"))
-        for alert in page:
-            alert.topic_label = subject_label(alert.subject)  # type: ignore[attr-defined]
-        return render(
-            request,
-            "finance_sentiment/alerts.html",
-            {"page": page, "state": state, "states": Alert.State.choices},
-        )
-
-
-class AlertView(RequiresMixin, View):
-    """What happened, is it real, who has it?"""
-
-    permission = Permission.FINANCE_READ
-
-    def get(self, request: HttpRequest, alert_id: uuid.UUID) -> HttpResponse:
-        """The numbers against their baseline, the stories, the log."""
-        alert = get_object_or_404(Alert, pk=alert_id)
-        return self._render(request, alert, AcknowledgeForm())
-
-    def post(self, request: HttpRequest, alert_id: uuid.UUID) -> HttpResponse:
-        """Acknowledge."""
-        alert = get_object_or_404(Alert.objects.select_for_update(), pk=alert_id)
-        form = AcknowledgeForm(request.POST)
-        if Permission.FINANCE_WRITE not in request.granted:  # type: ignore[attr-defined]
-            messages.error(request, _("Your role does not include this."))
-        elif not form.is_valid():
-            return self._render(request, alert, form)
-        else:
-            try:
-                alert_acknowledge(
-                    alert=alert,
-                    actor=request.actor,  # type: ignore[attr-defined]
-                    comment=form.cleaned_data["comment"],
-                )
-                messages.success(request, _("The alert is yours."))
-            except NotOpen:
-                messages.info(request, _("The alert has ended meanwhile."))
-        return redirect("finance:alert", alert_id)
-
-    def _render(self, request: HttpRequest, alert: Alert, form: AcknowledgeForm) -> HttpResponse:
-        return render(
-            request,
-            "finance_sentiment/alert.html",
-            {
-                "alert": alert,
-                "topic": subject_label(alert.subject),
-                "stories": alert_stories(alert),
-                "entries": alert_entries(alert),
-                "latest": alert.evidence.get("latest", {}),
-                "form": form,
-                "data": {
-                    "lastEventId": heads(["finance.alerts"])["finance.alerts"],
-                    "alert": _alert_row(alert),
-                    "series": alert.evidence.get("series", []),
-                },
-            },
-        )
-
-
-class SourcesView(RequiresMixin, View):
-    """Is everything arriving?"""
-
-    permission = Permission.FINANCE_READ
-
-    def get(self, request: HttpRequest) -> HttpResponse:
-        """Each source with what it sent and when."""
-        return render(
-            request,
-            "finance_sentiment/sources.html",
-            {"sources": source_figures(now=timezone.now()), "curl": _curl(request)},
-        )
-
-
 class ImportView(RequiresMixin, View):
     """How do I bring my own headlines?"""
 
@@ -222,36 +124,6 @@ class ImportView(RequiresMixin, View):
     def _render(self, request: HttpRequest, form: ImportForm, **more: Any) -> HttpResponse:
         context = {"form": form, "curl": _curl(request), **more}
         return render(request, "finance_sentiment/import.html", context)
-
-
-class RuleView(RequiresMixin, View):
-    """When do we want to be woken?"""
-
-    permission = Permission.FINANCE_WRITE
-
-    def get(self, request: HttpRequest) -> HttpResponse:
-        """The rule as it is."""
-        form = RuleForm(instance=rule_get_or_create())
-        return render(request, "finance_sentiment/rule.html", {"form": form})
-
-    def post(self, request: HttpRequest) -> HttpResponse:
-        """Change it."""
-        form = RuleForm(request.POST, instance=rule_get_or_create())
-        if form.is_valid():
-            try:
-                rule_update(
-                    rule=rule_get_or_create(),
-                    actor=request.actor,  # type: ignore[attr-defined]
-                    values=form.cleaned_data,
-                )
-            except RuleRefused as error:
-                form.add_error(None, str(error))
-            else:
-                messages.success(
-                    request, _("The rule is changed. Buckets are judged by it from now on.")
-                )
-                return redirect("finance:rule")
-        return render(request, "finance_sentiment/rule.html", {"form": form})
 
 
 def _live_query(request: HttpRequest) -> DocumentQuery:
