@@ -15,12 +15,12 @@ from apps.finance_sentiment.services.sources.pages import LONGEST_SELECTOR, PART
 # The kinds that a person sets up; sources over REST and from files make themselves.
 KINDS = (SourceKind.FEED, SourceKind.LIST, SourceKind.COMMENTS, SourceKind.HOOK)
 _INTERVALS = [
-    (60, _("minute")),
-    (300, _("5 minutes")),
-    (900, _("15 minutes")),
-    (3600, _("hour")),
-    (6 * 3600, _("6 hours")),
-    (24 * 3600, _("day")),
+    (60, _("every minute")),
+    (300, _("every 5 minutes")),
+    (900, _("every 15 minutes")),
+    (3600, _("every hour")),
+    (6 * 3600, _("every 6 hours")),
+    (24 * 3600, _("every day")),
 ]
 _SELECTOR_WORDS = {
     "item": (_("Items"), _("Which elements are the items, such as li.news.")),
@@ -46,7 +46,7 @@ class SourceForm(forms.Form):
         widget=forms.URLInput(attrs={"placeholder": "https://", "autocomplete": "off"}),
     )
     interval_seconds = forms.TypedChoiceField(
-        label=_("Ask every"), coerce=int, choices=_INTERVALS, initial=900
+        label=_("How often"), coerce=int, choices=_INTERVALS, initial=900
     )
     source_group = forms.CharField(
         label=_("Group"),
@@ -102,7 +102,7 @@ class SourceForm(forms.Form):
         """An interval that was set over REST is a choice too."""
         field = self.fields.get("interval_seconds")
         if isinstance(field, forms.TypedChoiceField) and seconds not in dict(_INTERVALS):
-            field.choices = [(seconds, _("%(n)d seconds") % {"n": seconds}), *_INTERVALS]
+            field.choices = [(seconds, _("every %(n)d seconds") % {"n": seconds}), *_INTERVALS]
 
     @property
     def values(self) -> dict[str, Any]:
