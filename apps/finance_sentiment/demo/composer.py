@@ -26,6 +26,17 @@ def patterns(language: str, topic: str, sentiment: str) -> list[str]:
     return found
 
 
+def company_names(language: str) -> list[str]:
+    """The invented names, without what their bearers trade in."""
+    found: list[str] = _phrases()[language]["names"]
+    return found
+
+
+def trades(language: str) -> set[str]:
+    """What invented companies trade in, as it stands behind their names."""
+    return {trade for each in _phrases()[language]["trades"].values() for trade in each}
+
+
 class Composer:
     """Writes headlines with one source of randomness; the same seed writes the same headlines."""
 
@@ -42,19 +53,29 @@ class Composer:
         other = self._company(language, topic)
         while other.split()[0][:2] == company.split()[0][:2]:
             other = self._company(language, topic)
+        filled = self._filled(chosen, language, topic, company, other)
+        filled = self._framed(filled, language)
+        return filled[0].upper() + filled[1:]
+
+    def clause(self, language: str, topic: str, pattern: str) -> tuple[str, str]:
+        """A clause of ``pattern``, without the marks of a wire service, and the company it is about."""
+        company = self._company(language, topic)
+        return self._filled(pattern, language, topic, company, company), company
+
+    def _filled(self, pattern: str, language: str, topic: str, company: str, other: str) -> str:
+        rng = self._rng
         # Rates and inflation stay in single digits; profits and prices may leap.
         percent = rng.uniform(1, 9.9) if topic == "monetary-policy" else rng.uniform(3, 48)
-        filled = chosen.format(
+        filled: str = pattern.format(
             c=company,
             d=other,
             b=rng.choice(_phrases()[language]["central_banks"]),
             p=f"{percent:.2f}" if topic == "monetary-policy" else f"{percent:.1f}",
             m=self._money(language),
-            n=rng.randrange(11, 145) if "basis point" in chosen or "基点" in chosen
+            n=rng.randrange(11, 145) if "basis point" in pattern or "基点" in pattern
             else rng.randrange(102, 989),
         )  # fmt: skip
-        filled = self._framed(filled, language)
-        return filled[0].upper() + filled[1:]
+        return filled
 
     def copy(self, headline: str, language: str) -> str:
         """What another outlet makes of ``headline``: the same words with another frame."""

@@ -174,6 +174,9 @@ def demo(  # noqa: PLR0917 - fixtures
     monkeypatch.setattr(
         setup, "_QUESTIONS", {inference.SENTIMENT: setup._QUESTIONS[inference.SENTIMENT]}
     )
+    monkeypatch.setattr(
+        setup, "_DATA_SETS", {inference.SENTIMENT: setup._DATA_SETS[inference.SENTIMENT]}
+    )
     base = write_bilingual_base(tmp_path / "tiny")
     monkeypatch.setenv("ROOTSTOCK_DEFAULT_BASES", f"en={base}")
 

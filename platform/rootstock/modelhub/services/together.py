@@ -50,8 +50,8 @@ def together_start(
     """Start a run for each head; they train one encoder, and each becomes the next version of its name.
 
     `config` holds options for all; one that only some tasks have is for the heads that have it. With `parent` they
-    start from that version's encoder instead of `base`. Without `queue_job` nothing starts by itself: the caller goes on with
-    `rootstock.modelhub.together.together_now`.
+    start from that version's encoder instead of `base`. Without `queue_job` nothing starts by itself: the caller goes
+    on with `rootstock.modelhub.together.together_now`.
 
     Raises:
         ModelhubError: fewer than two heads, the same name twice, a task that cannot share, or an option that is
