@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from django.test import Client
 
 from apps.finance_sentiment.inference import InferenceUnavailable
+from apps.finance_sentiment.inference.threading import Placement
 from apps.finance_sentiment.models import (
     Document,
     DocumentVersion,
@@ -101,6 +103,18 @@ def told(
     return tell
 
 
+@pytest.fixture
+def finance_api(organisation: Organisation, make_key: Callable[..., str]) -> Client:
+    return Client(headers={"Authorization": f"Bearer {make_key(organisation)}"})
+
+
+@pytest.fixture
+def pages(organisation: Organisation, make_user: Callable[..., Any]) -> Client:
+    client = Client()
+    client.force_login(make_user(organisation, "manager", "ada@example.com"))
+    return client
+
+
 def thread_of(external_id: str) -> Thread:
     return Thread.objects.get(places__story__documents__external_id=external_id)
 
@@ -189,22 +203,18 @@ def test_two_threads_that_a_report_shows_to_be_one_are_merged(
     monkeypatch.setattr(
         service,
         "place_report",
-        lambda report, near: service_placement(first.pk, second.pk),
+        lambda report, near: Placement(first.pk, 0.9, (second.pk,)),
     )
     monkeypatch.setattr(service, "_is_near", lambda report, thread: True)
     monkeypatch.setattr(
-        service, "_candidates", lambda reports: {first.pk: service._Open(), second.pk: service._Open()}
+        service,
+        "_candidates",
+        lambda reports: {first.pk: service._Open(), second.pk: service._Open()},
     )
     told(OTHER)
 
     assert Thread.objects.count() == 1
     assert thread_of("en").story_count == 3
-
-
-def service_placement(thread: Any, *merged: Any) -> Any:
-    from apps.finance_sentiment.inference.threading import Placement
-
-    return Placement(thread, 0.9, tuple(merged))
 
 
 def test_old_vectors_are_dropped_and_take_no_newcomer(told: Callable[..., None]) -> None:
@@ -230,3 +240,69 @@ def test_an_edit_keeps_what_was_said_before(
         (1, ENGLISH["title"], ""),
         (2, "Trump lowers tariffs on South Korea", ""),
     ]
+
+
+def test_threads_are_found_and_read_over_rest(told: Callable[..., None], finance_api: Any) -> None:
+    told(ENGLISH, CHINESE, OTHER)
+
+    found = finance_api.get("/api/v1/finance/threads", {"least_sources": 2}).json()["results"]
+    assert [row["title"] for row in found] == [ENGLISH["title"]]
+    detail = finance_api.get(f"/api/v1/finance/threads/{found[0]['id']}").json()
+    assert [story["documents"][0]["source"] for story in detail["stories"]] == ["Wire", "快讯"]
+    assert detail["stories"][0]["probability"] is None
+    searched = finance_api.get("/api/v1/finance/threads", {"q": "关税"}).json()["results"]
+    assert [row["id"] for row in searched] == [found[0]["id"]]
+
+
+def test_what_people_decide_stays(told: Callable[..., None], finance_api: Any) -> None:
+    told(ENGLISH, CHINESE)
+    thread, story = thread_of("en"), Story.objects.get(documents__external_id="zh")
+
+    answer = finance_api.post(
+        f"/api/v1/finance/threads/{thread.pk}/split",
+        {"story": str(story.pk)},
+        content_type="application/json",
+    )
+    assert answer.status_code == 200
+    told(
+        {
+            **ENGLISH,
+            "source": "Post",
+            "external_id": "post",
+            "title": "US lifts Korea tariffs to 25%",
+        }
+    )
+    assert thread_of("zh").pk != thread_of("en").pk
+
+    merged = finance_api.post(
+        f"/api/v1/finance/threads/{thread_of('en').pk}/merge",
+        {"thread": str(thread_of("zh").pk)},
+        content_type="application/json",
+    )
+    assert merged.json()["story_count"] == 3
+    assert thread_of("zh") == thread_of("en")
+
+
+def test_versions_are_read_over_rest(
+    models: Any, post: Callable[..., Any], scope: Organisation, finance_api: Any
+) -> None:
+    post(ENGLISH)
+    post({**ENGLISH, "title": "Trump lowers tariffs"})
+    document = Document.objects.get()
+
+    answer = finance_api.get(f"/api/v1/finance/documents/{document.pk}/versions").json()
+    assert [row["title"] for row in answer["results"]] == [ENGLISH["title"]]
+
+
+def test_pages_show_the_thread_and_the_edit(told: Callable[..., None], pages: Any) -> None:
+    told({**ENGLISH, "title": "Trump lowers tariffs on South Korea"}, CHINESE)
+    told(ENGLISH)
+    thread = thread_of("en")
+
+    listed = pages.get("/public-opinion/threads/?from=2026-03-01T00:00&to=2026-03-31T00:00")
+    assert f"/public-opinion/threads/{thread.pk}/" in listed.content.decode()
+    shown = pages.get(f"/public-opinion/threads/{thread.pk}/").content.decode()
+    assert CHINESE["title"] in shown
+    document = Document.objects.get(external_id="en")
+    edits = pages.get(f"/public-opinion/documents/{document.pk}/edits/").content.decode()
+    assert "<del>lowers</del><ins>raises</ins>" in edits
