@@ -22,7 +22,7 @@ from apps.finance_sentiment.services.sources.managing import LONGEST_INTERVAL, S
 from apps.finance_sentiment.services.sources.pages import LONGEST_SELECTOR
 
 
-class SourceChange(serializers.Serializer[Any]):
+class NewsSourceChange(serializers.Serializer[Any]):
     """What can be changed of a source."""
 
     url = serializers.CharField(max_length=2000, required=False, allow_blank=True)
@@ -51,7 +51,7 @@ class SourceChange(serializers.Serializer[Any]):
     )
 
 
-class SourceInput(SourceChange):
+class NewsSourceInput(NewsSourceChange):
     """A new source."""
 
     name = serializers.CharField(max_length=100)
@@ -83,7 +83,7 @@ class HealthOutput(serializers.ModelSerializer[SourcePolling]):
         ]  # fmt: skip
 
 
-class SourceOutput(serializers.ModelSerializer[Source]):
+class NewsSourceOutput(serializers.ModelSerializer[Source]):
     """A source. `health` is null for one that is not polled."""
 
     selectors = serializers.DictField(child=serializers.CharField())
@@ -108,16 +108,16 @@ class SourceOutput(serializers.ModelSerializer[Source]):
         return f"/api/v1/finance/hooks/{row.hook_key}" if row.hook_key else ""
 
 
-class SourceWithSecretOutput(SourceOutput):
+class NewsSourceWithSecretOutput(NewsSourceOutput):
     """A source at the only moment when the secret of its webhook is shown."""
 
     secret = serializers.CharField(help_text="`whsec_…`, empty for other sources. Keep it now.")
 
-    class Meta(SourceOutput.Meta):
-        fields = [*SourceOutput.Meta.fields, "secret"]
+    class Meta(NewsSourceOutput.Meta):
+        fields = [*NewsSourceOutput.Meta.fields, "secret"]
 
 
-class SourceFilter(serializers.Serializer[Any]):
+class NewsSourceFilter(serializers.Serializer[Any]):
     """Which sources."""
 
     kind = serializers.ChoiceField(SourceKind.values, required=False)

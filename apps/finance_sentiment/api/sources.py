@@ -58,28 +58,28 @@ class SourcesView(_SourcesView):
 
     @extend_schema(
         operation_id="finance_sources_list",
-        parameters=[shapes.SourceFilter, *PAGE_PARAMETERS],
-        responses=page_of(shapes.SourceOutput),
+        parameters=[shapes.NewsSourceFilter, *PAGE_PARAMETERS],
+        responses=page_of(shapes.NewsSourceOutput),
     )
     def get(self, request: OrganisationRequest) -> Response:
         """List sources by name, each with its health."""
-        wanted = valid(shapes.SourceFilter(data=request.query_params))
+        wanted = valid(shapes.NewsSourceFilter(data=request.query_params))
         return paginate(
-            self, request, sources_find(**wanted), shapes.SourceOutput, ordering=("name", "id")
+            self, request, sources_find(**wanted), shapes.NewsSourceOutput, ordering=("name", "id")
         )
 
     @extend_schema(
         operation_id="finance_sources_create",
         parameters=[IDEMPOTENCY_KEY],
-        request=shapes.SourceInput,
-        responses={201: shapes.SourceWithSecretOutput},
+        request=shapes.NewsSourceInput,
+        responses={201: shapes.NewsSourceWithSecretOutput},
     )
     @idempotent
     def post(self, request: OrganisationRequest) -> Response:
         """Set up a source; a polled one is asked at once. The secret of a webhook is shown only here."""
-        values = valid(shapes.SourceInput(data=request.data))
+        values = valid(shapes.NewsSourceInput(data=request.data))
         source = _checked_create(request, values)
-        return respond(source, shapes.SourceWithSecretOutput(source).data, status=201)
+        return respond(source, shapes.NewsSourceWithSecretOutput(source).data, status=201)
 
 
 def _checked_create(request: OrganisationRequest, values: dict[str, object]) -> Source:
@@ -90,26 +90,26 @@ def _checked_create(request: OrganisationRequest, values: dict[str, object]) -> 
 class SourceView(_SourcesView):
     """One source."""
 
-    @extend_schema(operation_id="finance_sources_get", responses=shapes.SourceOutput)
+    @extend_schema(operation_id="finance_sources_get", responses=shapes.NewsSourceOutput)
     def get(self, request: OrganisationRequest, news_source_id: uuid.UUID) -> Response:
         """Read a source with its health; its ETag guards a change of its settings."""
         source = _source(news_source_id)
         # No ETag header: health changes with every poll, and a reader must not take it for unchanged.
-        return Response(shapes.SourceOutput(source).data)
+        return Response(shapes.NewsSourceOutput(source).data)
 
     @extend_schema(
         operation_id="finance_sources_change",
         parameters=[IF_MATCH],
-        request=shapes.SourceChange,
-        responses=shapes.SourceOutput,
+        request=shapes.NewsSourceChange,
+        responses=shapes.NewsSourceOutput,
     )
     def patch(self, request: OrganisationRequest, news_source_id: uuid.UUID) -> Response:
         """Change what is given. Another address or other selectors are tried at once."""
-        values = valid(shapes.SourceChange(data=request.data, partial=True))
+        values = valid(shapes.NewsSourceChange(data=request.data, partial=True))
         source = _source(news_source_id)
         check_if_match(request, source)
         source = source_update(source=source, actor=request.actor, values=values)
-        return respond(source, shapes.SourceOutput(source).data)
+        return respond(source, shapes.NewsSourceOutput(source).data)
 
     @extend_schema(operation_id="finance_sources_delete", responses={204: None})
     def delete(self, request: OrganisationRequest, news_source_id: uuid.UUID) -> Response:
@@ -137,7 +137,7 @@ class SourceSecretView(_SourcesView):
     @extend_schema(
         operation_id="finance_sources_rotate_secret",
         request=None,
-        responses=shapes.SourceWithSecretOutput,
+        responses=shapes.NewsSourceWithSecretOutput,
     )
     def post(self, request: OrganisationRequest, news_source_id: uuid.UUID) -> Response:
         """Make a new secret; the old one is good for another 24 hours."""
@@ -145,7 +145,7 @@ class SourceSecretView(_SourcesView):
         if source.kind != SourceKind.HOOK:
             raise Problem(409, "no-webhook", _("Only an inbound webhook has a secret."))
         source = source_rotate_secret(source=source, actor=request.actor)
-        return Response(shapes.SourceWithSecretOutput(source).data)
+        return Response(shapes.NewsSourceWithSecretOutput(source).data)
 
 
 class OpmlView(_SourcesView):
