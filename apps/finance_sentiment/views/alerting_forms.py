@@ -161,7 +161,7 @@ class RouteForm(MatcherForm):
         label=_("Wait for more alerts, seconds"), min_value=0, max_value=86_400, initial=30
     )
     position = forms.IntegerField(
-        label=_("Place"),
+        label=_("Order"),
         min_value=0,
         max_value=30_000,
         initial=0,

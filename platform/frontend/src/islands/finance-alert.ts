@@ -69,10 +69,15 @@ function draw(): void {
   });
 }
 
+// What happened to it beside its figures: the server renders the log and the messages anew.
+const LOGGED = new Set(["alert.notified", "alert.told"]);
+
 draw();
 subscribe("finance.alerts", lastEventId, (event) => {
   const changed = event.data as AlertData["alert"] & { last_seen_at: string; observed: number; expected: number; total: number };
   if (changed.id !== alert.id) return;
+  document.body.dispatchEvent(new CustomEvent("alert-told"));
+  if (LOGGED.has(event.event)) return;
   if (changed.state !== alert.state) {
     announce(t("The state of this alert has changed."));
     location.reload();

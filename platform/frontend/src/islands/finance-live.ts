@@ -29,6 +29,7 @@ interface Row {
 interface Alert {
   id: string;
   topic: string;
+  subject: { kind: string; key: string; label: string };
   state: "open" | "acknowledged" | "resolved";
   opened_at: string;
   observed: number;
@@ -97,6 +98,11 @@ const SENTIMENTS: Record<string, string> = {
 
 function topicName(topic: string): string {
   return data.topics[topic] ?? topic.replaceAll("-", " ");
+}
+
+/** Topics are named in the reader's language; a company or a source has one name. */
+function subjectName(alert: Alert): string {
+  return alert.subject.kind === "topic" || alert.subject.kind === "all" ? topicName(alert.topic) : alert.subject.label;
 }
 
 function score(row: Row): HTMLElement {
@@ -240,7 +246,7 @@ function alertElement(alert: Alert): HTMLElement {
     h(
       "div",
       {},
-      h("a", { href: url }, t("Surge of negative news: {topic}", { topic: topicName(alert.topic) })),
+      h("a", { href: url }, t("Surge of negative news: {topic}", { topic: subjectName(alert) })),
       h("p", {}, numbers),
       alert.stories[0] && h("p", {}, alert.stories[0].title),
     ),
@@ -273,7 +279,7 @@ function drawAlerts(): void {
 
 function alertEvent(kind: string, alert: Alert): void {
   takeAlert(alert);
-  const topic = topicName(alert.topic);
+  const topic = subjectName(alert);
   if (kind === "alert.opened") announce(t("New alert: surge of negative news on {topic}", { topic }));
   if (kind === "alert.resolved") announce(t("The alert on {topic} is over", { topic }));
 }
