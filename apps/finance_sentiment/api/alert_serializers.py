@@ -32,6 +32,9 @@ class AlertStoryOutput(serializers.Serializer[Any]):
     documents = serializers.IntegerField()
     sources = serializers.ListField(child=serializers.CharField())
     first_seen_at = serializers.DateTimeField()
+    thread = serializers.UUIDField(
+        allow_null=True, required=False, help_text="The event that it tells of."
+    )
 
 
 class SubjectOutput(serializers.Serializer[Any]):

@@ -20,6 +20,7 @@ from apps.finance_sentiment.models import (
     Story,
     Subject,
     SubjectKind,
+    ThreadStory,
 )
 from apps.finance_sentiment.topics import topic_label
 
@@ -127,8 +128,14 @@ def alert_entries(alert: Alert) -> QuerySet[AlertEntry]:
 
 
 def story_facts(story_ids: Iterable[uuid.UUID]) -> list[dict[str, Any]]:
-    """Stories as an alert remembers them: they may change or go later."""
-    stories = {story.pk: story for story in Story.objects.filter(id__in=list(story_ids))}
+    """Stories as an alert remembers them, each with the thread that tells of its event: they may change or go later."""
+    story_ids = list(story_ids)
+    stories = {story.pk: story for story in Story.objects.filter(id__in=story_ids)}
+    threads = dict(
+        ThreadStory.objects.filter(story_id__in=story_ids, thread__isnull=False).values_list(
+            "story_id", "thread_id"
+        )
+    )
     return [
         {
             "id": str(story.pk),
@@ -136,6 +143,7 @@ def story_facts(story_ids: Iterable[uuid.UUID]) -> list[dict[str, Any]]:
             "documents": story.document_count,
             "sources": story.sources[:10],
             "first_seen_at": story.first_seen_at.isoformat(),
+            "thread": str(threads[story_id]) if story_id in threads else None,
         }
         for story_id in story_ids
         if (story := stories.get(story_id)) is not None

@@ -68,7 +68,7 @@ def test_from_a_channel_to_what_was_sent(api, hook, organisation):
     log = api.get(f"/api/v1/finance/alerts/{alert.pk}").json()["entries"]
     assert {entry["kind"] for entry in log} == {"told", "chain-ended"}
     answer = api.delete(f"{ROOT}/channels/{hook['id']}")
-    assert (answer.status_code, answer.json()["type"].rsplit("/", 1)[-1]) == (409, "in-use")
+    assert (answer.status_code, answer.json()["type"]) == (409, "urn:rootstock:problem:in-use")
     answer = api.post(f"{ROOT}/notifications/{sent['id']}/retry")
     assert answer.status_code == 409
 
