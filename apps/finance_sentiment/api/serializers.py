@@ -109,7 +109,8 @@ class DocumentOutput(serializers.ModelSerializer[Document]):
     class Meta:
         model = Document
         fields = [
-            "id", "external_id", "source", "title", "url", "language", "published_at", "received_at",
+            "id", "external_id", "source", "title", "url", "language", "published_at", "is_undated", "declared_at",
+            "received_at",
             "status", "unscored_reason", "sentiment", "topics", "story", "models",
         ]  # fmt: skip
 

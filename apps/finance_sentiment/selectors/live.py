@@ -19,6 +19,7 @@ _FIELDS = (
     "language",
     "language_detected",
     "published_at",
+    "is_undated",
     "status",
     "unscored_reason",
     "sentiment",
@@ -51,6 +52,7 @@ def _payload(row: dict[str, Any]) -> dict[str, Any]:
         "url": row["url"],
         "language": row["language_detected"] or row["language"],
         "published_at": row["published_at"].isoformat(),
+        "undated": row["is_undated"],
         "status": row["status"],
         "reason": row["unscored_reason"],
         "sentiment": (
