@@ -17,6 +17,7 @@ interface Row {
   url: string;
   language: string;
   published_at: string;
+  undated: boolean;
   status: "pending" | "scored" | "unscored" | "failed";
   reason: string;
   sentiment: { label: string; probability: number } | null;
@@ -135,6 +136,7 @@ function element(row: Row): HTMLElement {
       "div",
       { class: "headline-facts" },
       h("span", {}, row.source),
+      row.undated && h("span", {}, t("undated")),
       ...row.topics.map((topic) => h("span", {}, topicName(topic))),
       row.story_count > 1 && h("span", { "data-story": row.story }, storyCount(row.story_count)),
       data.reasons[row.reason] && h("span", {}, data.reasons[row.reason]),
