@@ -45,6 +45,8 @@ def register() -> None:
                 ),
                 Item(_("Rules"), "finance:rules", read, "sliders-horizontal"),
                 Item(_("Forecast"), "finance:forecast", read, "trending-up"),
+                Item(_("Entities"), "finance:entities", read, "building-2"),
+                Item(_("Topics"), "finance:topics", read, "tags"),
                 Item(_("Sources"), "finance:sources", read, "rss"),
             ],
         )

@@ -11,6 +11,7 @@ urlpatterns = [
     path("", views.LiveView.as_view(), name="live"),
     path("", include("apps.finance_sentiment.views.alerting_urls")),
     path("", include("apps.finance_sentiment.views.source_urls")),
+    path("", include("apps.finance_sentiment.views.entity_urls")),
     path("import/", views.ImportView.as_view(), name="import"),
     path("", include("apps.finance_sentiment.views.signal_urls")),
     path("", include("apps.finance_sentiment.views.thread_urls")),

@@ -202,8 +202,8 @@ def ambiguity_refresh(*, folded: Iterable[str]) -> None:
     changed = []
     for alias in Alias.objects.filter(folded__in=list(bearers)):
         least = estimate_ambiguity(
-                alias.text, cast("NameKind", alias.kind), bearers=bearers[alias.folded]
-            )
+            alias.text, cast("NameKind", alias.kind), bearers=bearers[alias.folded]
+        )
         if alias.ambiguity < least:
             alias.ambiguity = least
             changed.append(alias)
@@ -318,7 +318,7 @@ def _items(raw: Mapping[str, Any], name: str) -> list[Any]:
 def _alias(raw: Any) -> IncomingAlias:
     given = raw if isinstance(raw, Mapping) else {"text": raw}
     text = _text(given, "text", 200)
-    if not fold_name(text):
+    if not any(map(str.isalnum, fold_name(text))):
         raise EntityRefused(_("A name has a letter or digit."), "aliases")
     kind = _text(given, "kind", 10) or Alias.Kind.SHORT
     if kind not in Alias.Kind.values:
