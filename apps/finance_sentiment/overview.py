@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.db.models import Q
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -41,8 +42,11 @@ def numbers(request: HttpRequest) -> list[Number]:
 
 
 def attention(request: HttpRequest) -> list[Attention]:
-    """Open alerts that nobody has acknowledged."""
-    alerts = Alert.objects.filter(state=Alert.State.OPEN).order_by("-opened_at")[:20]
+    """Open alerts that nobody has acknowledged, and what is assigned to the reader; muted ones wait for nobody."""
+    mine = Q(assigned_to_id=request.user.pk) & ~Q(state=Alert.State.RESOLVED)
+    alerts = Alert.objects.filter(mine | Q(state=Alert.State.OPEN, muted="")).order_by(
+        "-opened_at"
+    )[:20]
     return [
         Attention(
             title=_("Surge of negative news: %(topic)s") % {"topic": subject_label(alert.subject)},
