@@ -48,7 +48,8 @@ FIELDS: dict[str, TaskFields] = {
     "text-classification": TaskFields(("text",), answer="label"),
     "multi-label-classification": TaskFields(("text",), answer="labels"),
     "token-classification": TaskFields(("tokens",), answer="tags"),
-    "span-classification": TaskFields(("text", "spans"), answer="labels"),
+    # Labels may stand in the spans.
+    "span-classification": TaskFields(("text", "spans"), ("labels",), answer="labels"),
     "text-embedding": TaskFields(("anchor", "positive"), ("negative", "score"), answer="score"),
     "reranking": TaskFields(("query", "document"), answer="label"),
     "text-generation": TaskFields((), ("messages", "prompt", "response"), answer="response"),

@@ -55,10 +55,11 @@ _QUESTIONS: dict[str, tuple[str, Callable[[Headline], str]]] = {
     SENTIMENT: ("Headlines: sentiment", lambda headline: headline.label),
     TOPIC: ("Headlines: topic", lambda headline: headline.topic),
 }
+_MENTIONS = "Companies in headlines: sentiment"
 # What the data sets are called that a deployment's model learns from.
 _DATA_SETS = {
     **{name: title for name, (title, _label) in _QUESTIONS.items()},
-    ENTITY_SENTIMENT: "Companies in headlines: sentiment",
+    ENTITY_SENTIMENT: _MENTIONS,
 }
 PAST = timedelta(hours=24)
 # A day that a desk would have: quiet, with a bad hour now and then.
@@ -151,8 +152,7 @@ def datasets_setup(organisation: Organisation, write: Write) -> None:
                 for each in mentions
                 if language in (each.language, "mixed")
             ]
-            title = _DATA_SETS[ENTITY_SENTIMENT]
-            _dataset_fill(title, language, Task.SPAN_CLASSIFICATION, rows, write)
+            _dataset_fill(_MENTIONS, language, Task.SPAN_CLASSIFICATION, rows, write)
 
 
 def _dataset_fill(

@@ -4,6 +4,7 @@ import { pageData } from "../lib/config";
 import { announce, h, typing } from "../lib/dom";
 import { formatNumber, formatPercent } from "../lib/format";
 import { t } from "../lib/i18n";
+import { spanJudge, type Span, type SpanJudge } from "../lib/spans";
 import { CHOICE_KEYS, tagger, type Tagger } from "../lib/tagger";
 
 type Answer = Record<string, unknown>;
@@ -66,16 +67,19 @@ function start({ queue, dataset, task, choices, fixed, suggests, next }: Data): 
   let suggestion: Suggestion | null = null;
   let chosen = new Set<string>();
   let words: Tagger | null = null;
+  let spans: SpanJudge | null = null;
   let field: HTMLTextAreaElement | HTMLInputElement | null = null;
   let since = 0;
   let busy = false;
 
   const several = task === "multi-label-classification";
   const tags = task === "token-classification";
+  const spanned = task === "span-classification";
 
   /** What the person has put together so far; null when it is nothing yet. */
   function answer(): Answer | null {
     if (tags) return words ? { tags: words.tags } : null;
+    if (spanned) return spans && !spans.labels.includes(null) ? { labels: spans.labels } : null;
     if (several) return chosen.size > 0 ? { labels: [...chosen] } : null;
     if (task === "text-embedding") return field ? { score: Number(field.value) / 100 } : null;
     if (task === "text-generation") return response();
@@ -98,6 +102,7 @@ function start({ queue, dataset, task, choices, fixed, suggests, next }: Data): 
     suggestion = null;
     chosen = new Set();
     words = null;
+    spans = null;
     field = null;
     since = performance.now();
     hint.hidden = true;
@@ -118,7 +123,7 @@ function start({ queue, dataset, task, choices, fixed, suggests, next }: Data): 
     drawExample(example);
     drawChoices();
     main.focus({ preventScroll: true });
-    (words as Tagger | null)?.focus();
+    ((words ?? spans) as Tagger | SpanJudge | null)?.focus();
     if (suggests) void ask(example);
   }
 
@@ -128,6 +133,9 @@ function start({ queue, dataset, task, choices, fixed, suggests, next }: Data): 
     if (tags) {
       words = tagger(content["tokens"] as string[], (content["tags"] as string[] | undefined) ?? [], () => choices);
       main.append(words.element);
+    } else if (spanned) {
+      spans = spanJudge(String(content["text"]), content["spans"] as Span[], (content["labels"] as string[] | undefined) ?? [], () => choices);
+      main.append(spans.element);
     } else if (task === "image-classification") {
       const source = `/models/data-sets/${dataset}/examples/${current.id}/image/`;
       main.append(h("img", { class: "annotate-image", src: source, alt: current.text }));
@@ -164,11 +172,12 @@ function start({ queue, dataset, task, choices, fixed, suggests, next }: Data): 
         { class: "button annotate-choice", type: "button", "data-choice": choice, onclick: () => choose(choice) },
         key && h("kbd", {}, key), says,
       );
-      if (!tags) button.setAttribute("aria-pressed", "false");
+      if (!tags && !spanned) button.setAttribute("aria-pressed", "false");
       else button.dataset["colour"] = String((at % 8) + 1);
       buttons.append(button);
     }
     if (tags) buttons.append(h("button", { class: "button button-plain", type: "button", onclick: () => words?.name(null) }, h("kbd", {}, "0"), t("Clear")));
+    if (spanned) buttons.append(h("button", { class: "button button-plain", type: "button", onclick: () => spans?.name(null) }, h("kbd", {}, "0"), t("Clear")));
     if (several) buttons.append(h("button", { class: "button button-plain", type: "button", onclick: () => void submit({ labels: [] }) }, h("kbd", {}, "0"), t("None of them")));
     if (!fixed) {
       const input = h("input", { type: "text", maxlength: 120, "aria-label": t("Another label"), placeholder: t("Another label") });
@@ -191,7 +200,7 @@ function start({ queue, dataset, task, choices, fixed, suggests, next }: Data): 
   }
 
   function mark(): void {
-    if (tags) return;
+    if (tags || spanned) return;
     for (const button of buttons.querySelectorAll<HTMLElement>("[data-choice]")) {
       button.setAttribute("aria-pressed", String(chosen.has(button.dataset["choice"] ?? "")));
     }
@@ -202,6 +211,11 @@ function start({ queue, dataset, task, choices, fixed, suggests, next }: Data): 
     if (tags) {
       words?.name(choice);
       words?.focus();
+      return;
+    }
+    if (spanned) {
+      spans?.name(choice);
+      spans?.focus();
       return;
     }
     if (several) {
@@ -220,8 +234,10 @@ function start({ queue, dataset, task, choices, fixed, suggests, next }: Data): 
       // The person may have gone on meanwhile.
       if (example?.id !== about.id || !got.suggestion) return;
       suggestion = got.suggestion;
+      const labels = suggestion.answer["labels"] as string[] | undefined;
+      if (spans && labels && spans.labels.every((label) => label === null)) spans.set(labels);
       hint.textContent = t("{version} suggests “{label}” ({probability}). Enter accepts it.", {
-        version: suggestion.version, label: String(suggestion.answer["label"]), probability: formatPercent(suggestion.probability),
+        version: suggestion.version, label: labels ? labels.join(", ") : String(suggestion.answer["label"]), probability: formatPercent(suggestion.probability),
       });
       hint.hidden = false;
     } catch (error) {
@@ -284,10 +300,11 @@ function start({ queue, dataset, task, choices, fixed, suggests, next }: Data): 
       if (typing(event) && !slider) return;
       const onButton = (event.target as HTMLElement | null)?.closest?.("button, a, summary");
       if (event.key === "Enter" && !onButton) return take(() => accept.click());
-      if (tags && words?.key(event)) return take(() => undefined);
+      if ((tags && words?.key(event)) || (spanned && spans?.key(event))) return take(() => undefined);
       if (event.key === "s") return take(() => skip.click());
       if (event.key === "u") return take(() => undo.click());
       if (event.key === "0" && tags) return take(() => words?.name(null));
+      if (event.key === "0" && spanned) return take(() => spans?.name(null));
       if (event.key === "0" && several) return take(() => void submit({ labels: [] }));
       const choice = choices[CHOICE_KEYS.indexOf(event.key)];
       if (choice !== undefined && example && !field) take(() => choose(choice));

@@ -146,6 +146,9 @@ def example_answer(
                 services.example_answer(
                     example=example, answer=_object(request.POST["answer"]), actor=request.actor
                 )
+            elif "labels" in request.POST:
+                answer = {"labels": request.POST.getlist("labels")}
+                services.example_answer(example=example, answer=answer, actor=request.actor)
             else:
                 label = request.POST.get("label", "")
                 services.example_relabel(example=example, label=label, actor=request.actor)

@@ -216,6 +216,7 @@ def example(request: PageRequest, dataset_id: uuid.UUID, example_id: uuid.UUID) 
         "dataset": current,
         "example": found,
         "parts": _parts(found),
+        "spans": _spans(found),
         "answer_name": _("Label") if task != Task.TEXT_GENERATION else _("Response"),
         "long_answer": task == Task.TEXT_GENERATION,
         "tagger": {
@@ -312,8 +313,15 @@ def _parts(example: DatasetExample) -> list[tuple[str, str]]:
     return [
         (name, " → ".join(value) if isinstance(value, list) else str(value))
         for name, value in example.content.items()
-        if name not in answer
+        if name not in answer and name != "spans"
     ]
+
+
+def _spans(example: DatasetExample) -> list[tuple[str, str]]:
+    """Of a text with spans each span's words and its label, "" where it has none."""
+    text, spans = example.content.get("text", ""), example.content.get("spans", [])
+    labels = example.content.get("labels") or [""] * len(spans)
+    return [(text[start:end], label) for (start, end), label in zip(spans, labels, strict=True)]
 
 
 def _form_page(request: PageRequest, template: str, form: Any, **context: Any) -> HttpResponse:
