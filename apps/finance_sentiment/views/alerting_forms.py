@@ -205,19 +205,17 @@ class ChainForm(forms.Form):
     name = forms.CharField(label=_("Name"), max_length=80)
     description = forms.CharField(label=_("What it is for"), max_length=300, required=False)
 
-    def __init__(
-        self, *arguments: Any, chain: EscalationChain | None = None, **options: Any
-    ) -> None:
+    def __init__(self, data: Any = None, *, chain: EscalationChain | None = None) -> None:
         initial: dict[str, Any] = {}
         if chain is not None:
             initial = {"name": chain.name, "description": chain.description}
             for place, step in enumerate(chain.steps.order_by("position")):
                 initial |= {
-                    f"do_{place}": _DO.get(step.kind, "tell"),
+                    f"do_{place}": _DO.get(_Kind(step.kind), "tell"),
                     f"whom_{place}": _whom(step),
                     f"number_{place}": _number(step),
                 }
-        super().__init__(*arguments, initial=initial, **options)
+        super().__init__(data, initial=initial)
         self._places = max(STEPS, sum(name.startswith("do_") for name in initial))
         whom = _choices()
         for place in range(self._places):
