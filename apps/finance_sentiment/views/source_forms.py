@@ -26,7 +26,7 @@ _SELECTOR_WORDS = {
     "item": (_("Items"), _("Which elements are the items, such as li.news.")),
     "title": (_("Title"), _("Within an item; without it the words of its link.")),
     "link": (_("Link"), _("Within an item; without it its first link.")),
-    "time": (_("Time"), _("Within an item; without it its <time> element.")),
+    "time": (_("Time"), _("Within an item; without it its time element.")),
     "body": (_("Text"), _("Within an item.")),
     "author": (_("Author"), _("Within an item.")),
 }
@@ -52,7 +52,7 @@ class SourceForm(forms.Form):
         label=_("Group"),
         max_length=60,
         required=False,
-        help_text=_("Rules can watch a group, such as “wires” or “forums”."),
+        help_text=_("Rules can watch a group, such as wires or forums."),
     )
     credibility = forms.FloatField(
         label=_("Credibility"),
