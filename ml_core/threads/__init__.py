@@ -14,7 +14,7 @@ if TYPE_CHECKING:
         linkage,
         place_report,
     )
-    from ml_core.threads.names import find_names
+    from ml_core.threads.names import entity_key, find_names
     from ml_core.threads.pairs import (
         FEATURES,
         PairModel,
@@ -31,6 +31,7 @@ __all__ = [
     "Placement",
     "Report",
     "ThreadConfig",
+    "entity_key",
     "find_names",
     "fit_pairs",
     "linkage",
@@ -50,6 +51,7 @@ __getattr__, __dir__ = lazy_exports(
         "Placement": "clustering",
         "Report": "reports",
         "ThreadConfig": "clustering",
+        "entity_key": "names",
         "find_names": "names",
         "fit_pairs": "pairs",
         "linkage": "clustering",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import re
 
-__all__ = ["find_names"]
+__all__ = ["entity_key", "find_names"]
 
 # Key, then forms; one with a capital letter counts only as it is written: US is a country, us is not.
 _TABLE = """
@@ -305,3 +305,11 @@ def find_names(text: str) -> frozenset[str]:
     return frozenset(
         key for pattern, read in places for form in pattern.findall(read) for key in forms[form]
     )
+
+
+def entity_key(name: str) -> str:
+    """The key of an entity that an application linked, by its name: the table's where it has just this name, so that
+    "Apple" counts once, else one of its own."""
+    forms = _forms()
+    known = forms.get(name) or forms.get(name.casefold())
+    return min(known) if known else f"entity {name.casefold()}"

@@ -44,6 +44,8 @@ class WaitingStory:
     body: str
     first_seen_at: datetime
     sources: list[str]
+    # names of the entities that are linked in titles
+    entities: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class NearStory:
     title: str
     first_seen_at: datetime
     sources: list[str]
+    entities: list[str]
     vector: npt.NDArray[np.float32]
     by_person: bool
 
@@ -113,12 +116,26 @@ def document_versions(document: Document) -> QuerySet[DocumentVersion]:
     return DocumentVersion.objects.filter(document=document).order_by("-revision")
 
 
+# Of a story, who is spoken of in the titles of its documents.
+_ENTITIES = """
+    ARRAY(
+        SELECT DISTINCT entity.name
+        FROM finance_sentiment_document document
+        JOIN finance_sentiment_mention mention ON mention.document_id = document.id
+        JOIN finance_sentiment_entity entity ON entity.id = mention.entity_id
+        WHERE document.story_id = story.id AND mention.state = 'linked'
+          AND mention.start < char_length(document.title)
+    )
+"""
+
+
 def stories_waiting(*, limit: int) -> list[WaitingStory]:
     """The next stories without a thread, in the order in which they came."""
     with connection.cursor() as cursor:
         cursor.execute(
-            """
-            SELECT place.story_id, story.title, lead.body, place.first_seen_at, story.sources
+            f"""
+            SELECT place.story_id, story.title, lead.body, place.first_seen_at, story.sources,
+                   {_ENTITIES}
             FROM (
                 SELECT id, story_id, first_seen_at FROM finance_sentiment_threadstory
                 WHERE thread_id IS NULL ORDER BY id LIMIT %s
@@ -131,7 +148,7 @@ def stories_waiting(*, limit: int) -> list[WaitingStory]:
                 ORDER BY document.published_at, document.id LIMIT 1
             ) lead
             ORDER BY place.id
-            """,
+            """,  # noqa: S608 - only constants
             [limit],
         )
         return [WaitingStory(*row) for row in cursor.fetchall()]
@@ -145,7 +162,7 @@ def stories_near(*, reports: Sequence[Report], within: timedelta, cosine: float)
     with connection.cursor() as cursor:
         cursor.execute("SELECT set_config('hnsw.iterative_scan', 'relaxed_order', true)")
         cursor.execute(
-            """
+            f"""
             WITH told AS (
                 SELECT vector::halfvec AS vector, at
                 FROM unnest(%(vectors)s::text[], %(times)s::timestamptz[]) AS told (vector, at)
@@ -163,7 +180,7 @@ def stories_near(*, reports: Sequence[Report], within: timedelta, cosine: float)
                 WHERE near.cosine >= %(cosine)s
             )
             SELECT candidates.thread_id, story.title, story.first_seen_at, story.sources,
-                   member.vector::real[], member.placed_by = 'person'
+                   {_ENTITIES}, member.vector::real[], member.placed_by = 'person'
             FROM candidates
             CROSS JOIN LATERAL (
                 SELECT story_id, vector, placed_by FROM finance_sentiment_threadstory place
@@ -171,7 +188,7 @@ def stories_near(*, reports: Sequence[Report], within: timedelta, cosine: float)
                 ORDER BY place.first_seen_at DESC LIMIT %(compared)s
             ) member
             JOIN finance_sentiment_story story ON story.id = member.story_id
-            """,
+            """,  # noqa: S608 - only constants
             {
                 "vectors": [vector_text(report.vector) for report in reports],
                 "times": [report.published_at for report in reports],
@@ -182,6 +199,6 @@ def stories_near(*, reports: Sequence[Report], within: timedelta, cosine: float)
             },
         )
         return [
-            NearStory(thread_id, title, moment, sources, np.array(vector, np.float32), by_person)
-            for thread_id, title, moment, sources, vector, by_person in cursor.fetchall()
+            NearStory(*row, np.array(vector, np.float32), by_person)
+            for *row, vector, by_person in cursor.fetchall()
         ]

@@ -22,6 +22,7 @@ from apps.finance_sentiment.inference import InferenceUnavailable, ModelUnusable
 from apps.finance_sentiment.inference.threading import (
     WINDOW,
     Report,
+    entity_key,
     meanings,
     place_report,
     read_report,
@@ -150,6 +151,7 @@ def _report(story: WaitingStory | NearStory, vector: npt.NDArray[np.float32]) ->
         vector=vector,
         # A story of several sources is no series of one of them.
         source=story.sources[0] if len(story.sources) == 1 else "",
+        entities=map(entity_key, story.entities),
     )
 
 

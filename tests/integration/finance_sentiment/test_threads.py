@@ -15,6 +15,8 @@ from apps.finance_sentiment.inference.threading import Placement
 from apps.finance_sentiment.models import (
     Document,
     DocumentVersion,
+    Entity,
+    Mention,
     Source,
     Story,
     Thread,
@@ -215,6 +217,30 @@ def test_two_threads_that_a_report_shows_to_be_one_are_merged(
 
     assert Thread.objects.count() == 1
     assert thread_of("en").story_count == 3
+
+
+def test_linked_entities_of_titles_are_shared_names(
+    told: Callable[..., None], score: Callable[..., Any], organisation: Organisation
+) -> None:
+    entity = Entity.objects.create(key="northlight", name="Northlight Oil")
+    score({**ENGLISH, "title": "北光石油下调展望"}, {**OTHER, "title": "Rain"})
+    document = Document.objects.get(external_id="en")
+    Mention.objects.create(
+        document=document,
+        entity=entity,
+        state=Mention.State.LINKED,
+        surface="北光石油",
+        folded="北光石油",
+        start=0,
+        end=4,
+        published_at=NOON,
+    )
+
+    batch = service.threads_read(organisation_id=organisation.pk)
+    assert {story.title: story.entities for story in batch.stories} == {
+        "北光石油下调展望": ["Northlight Oil"],
+        "Rain": [],
+    }
 
 
 def test_old_vectors_are_dropped_and_take_no_newcomer(told: Callable[..., None]) -> None:

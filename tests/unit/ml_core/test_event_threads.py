@@ -15,6 +15,7 @@ from ml_core.threads import (
     PairModel,
     Report,
     ThreadConfig,
+    entity_key,
     find_names,
     fit_pairs,
     linkage,
@@ -112,6 +113,11 @@ def test_entities_of_an_application_count_as_names() -> None:
     )
     model = shipped_model()
     assert model.probability(*linked) > model.probability(*plain)
+
+
+def test_an_entity_that_the_table_has_counts_once() -> None:
+    assert report("Apple sues", entities=[entity_key("Apple")]).names == find_names("Apple sues")
+    assert entity_key("Northlight") == entity_key("NORTHLIGHT") not in find_names("Northlight")
 
 
 def test_a_report_without_a_time_zone_is_refused() -> None:
