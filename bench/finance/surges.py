@@ -219,7 +219,7 @@ def measure(configuration: dict[str, Any], progress: Progress) -> list[Row]:
         )
     fitting = [row for row in tried if row[1].false_alarms() <= ALLOWED]
     threshold, _first, second = max(
-        fitting or tried[-1:], key=lambda row: (row[1].recall(), -row[0])
+        fitting or tried[-1:], key=lambda row: (round(row[1].recall(), 2), row[0])
     )
     delays = [delay for _surge, delay in second.found if delay is not None]
     return [

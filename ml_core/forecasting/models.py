@@ -16,7 +16,7 @@ Values = npt.NDArray[np.float64]
 Forecaster = Callable[[Values, int, int], Values]
 
 # Ridge: how firmly coefficients are held at zero, per row of standardised features.
-_RIDGE = 0.1
+_RIDGE = 0.03
 # What it learns from: longer pasts tell of a world that is gone.
 _ROWS = 600
 # Smoothing constants that are tried for the level.
@@ -61,16 +61,20 @@ def _offsets(history: Values, season: int) -> Values:
 
 
 def lags(history: Values, season: int, horizon: int) -> Values:
-    """Ridge regression on the last values, those one and two seasons back and means, applied step by step."""
+    """Ridge regression on the last values, those one and two seasons back, means and the phase of the season.
+
+    Applied step by step: what it has said is the past of what it says next.
+    """
     reach = 2 * season
     if len(history) < reach + season + 10:
         return smoothing(history, season, horizon)
     centre, scale = float(history.mean()), float(history.std()) or 1.0
     series = (history - centre) / scale
     places = np.arange(max(reach, len(series) - _ROWS), len(series))
-    weights = _ridge(_features(series, places, season), series[places])
+    offsets = _offsets(series, season)
+    weights = _ridge(_features(series, places, offsets), series[places])
     for _ in range(horizon):
-        ahead = _features(series, np.array([len(series)]), season) @ weights
+        ahead = _features(series, np.array([len(series)]), offsets) @ weights
         series = np.append(series, ahead)
     # A linear recursion may run away; nothing is forecast that is far outside of what was seen.
     margin = 0.5 * (history.max() - history.min())
@@ -78,12 +82,14 @@ def lags(history: Values, season: int, horizon: int) -> Values:
     return np.asarray(np.clip(made, history.min() - margin, history.max() + margin))
 
 
-def _features(series: Values, places: npt.NDArray[np.int64], season: int) -> Values:
+def _features(series: Values, places: npt.NDArray[np.int64], offsets: Values) -> Values:
     """(places, features): what is known before each place."""
+    season = len(offsets)
     near = np.arange(min(6, season), 0, -1)
     sums = np.concatenate([[0.0], np.cumsum(series)])
     columns = [
         np.ones(len(places)),
+        offsets[places % season],
         series[places - season],
         series[places - 2 * season],
         0.5 * (series[places - season + 1] + series[places - season - 1]),

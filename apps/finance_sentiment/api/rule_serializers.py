@@ -201,7 +201,7 @@ class DirectionInput(serializers.Serializer[Any]):
 
     kind = serializers.ChoiceField(SubjectKind.values, default=SubjectKind.ALL.value)
     key = serializers.CharField(max_length=200, allow_blank=True, default="")
-    prices = PriceInput(many=True, max_length=2000)
+    prices = serializers.ListField(child=PriceInput(), max_length=2000)
 
 
 class DirectionOutput(serializers.Serializer[Any]):

@@ -10,6 +10,7 @@ from ml_core.detection import (
     DETECTORS,
     THRESHOLDS,
     Bucket,
+    Measure,
     Phase,
     Reason,
     SurgeConfig,
@@ -76,7 +77,7 @@ def surge_config(rule: Rule) -> SurgeConfig:
     figures["learning"] = max(default.learning, rule.window)
     return SurgeConfig.for_bucket(
         rule.bucket_seconds,
-        measure=rule.measure,
+        measure=Measure(rule.measure),
         detector=rule.detector,
         **{**figures, **options},
     )
@@ -98,13 +99,15 @@ def _options(detector: str, given: Mapping[str, Any]) -> dict[str, Any]:
 _KINDS: dict[type, str] = {bool: "true or false", int: "a whole number", float: "a number"}
 
 
-def surge_defaults(bucket_seconds: int, detector: str = DEFAULT_DETECTOR) -> dict[str, Any]:
-    """The figures to start from for buckets of this length.
+def surge_defaults(
+    bucket_seconds: int, detector: str = DEFAULT_DETECTOR, measure: str = Rule.Measure.NEGATIVES
+) -> dict[str, Any]:
+    """The figures to start from for buckets of this length: what was measured best.
 
     Raises:
-        ValueError: there is no such detector.
+        ValueError: there is no such detector, or no such measure.
     """
-    config = SurgeConfig.for_bucket(bucket_seconds, detector=detector)
+    config = SurgeConfig.for_bucket(bucket_seconds, detector=detector, measure=Measure(measure))
     return {name: getattr(config, name) for name in RULE_FIGURES}
 
 

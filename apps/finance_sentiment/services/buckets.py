@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from django.db import connection
 
 from apps.finance_sentiment.models import TimeBucket
-from apps.finance_sentiment.selectors.trends import STORED_WIDTHS
+from apps.finance_sentiment.selectors.signals import STORED_WIDTHS
 from rootstock.tenancy.scope import current_organisation_id
 
 # Each is a whole number of the one before it.

@@ -147,10 +147,7 @@ def _judge(
     config = surge_config(rule)
     detector = SurgeDetector(config)
     monitors = {monitor.subject: monitor for monitor in rule.monitors.all()}
-    states = {
-        subject: SurgeState.from_json(monitor.settled) if monitor.settled else SurgeState()
-        for subject, monitor in monitors.items()
-    }
+    states = {subject: _state(monitor) for subject, monitor in monitors.items()}
     # A subject that is new has been silent so far: its zeros count as seen.
     memory = surge_memory(config) * span.length
     beginning = bucket_start(max(first, span.edge - memory), rule.bucket_seconds)
@@ -186,6 +183,16 @@ def _judge(
         update_fields=["settled", "verdict", "updated_at"],
     )
     return changes
+
+
+def _state(monitor: Monitor) -> SurgeState:
+    """Where its detector stands; one that an earlier release wrote otherwise is learned anew, as with a new rule."""
+    if monitor.settled:
+        try:
+            return SurgeState.from_json(monitor.settled)
+        except ValueError:
+            monitor.settled = None
+    return SurgeState()
 
 
 def _buckets(

@@ -106,7 +106,8 @@ def rule_values(values: Mapping[str, Any]) -> dict[str, Any]:
     detector = given.setdefault("detector", DEFAULT_DETECTOR)
     seconds = given.setdefault("bucket_seconds", int(Rule.Bucket.ONE_MINUTE))
     try:
-        return {**surge_defaults(seconds, detector), **given}
+        measure = given.get("measure", Rule.Measure.NEGATIVES)
+        return {**surge_defaults(seconds, detector, measure), **given}
     except ValueError as error:
         raise RuleRefused(str(error)) from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -71,8 +72,8 @@ class ForecastView(RequiresMixin, View):
         return render(request, "finance_sentiment/forecast.html", context)
 
 
-def _one_of(value: str | None, allowed: Any) -> str:
-    return value if value in allowed else allowed[0]
+def _one_of(value: str | None, allowed: Sequence[str]) -> str:
+    return value if value is not None and value in allowed else allowed[0]
 
 
 def _subject(text: str) -> Subject:

@@ -145,9 +145,10 @@ def _watched(rule: Rule) -> str:
 def _page(request: HttpRequest, form: RuleForm, rule: Rule | None = None) -> HttpResponse:
     data: dict[str, Any] = {
         "defaults": {
-            f"{name}:{seconds}": surge_defaults(seconds, name)
+            f"{name}:{seconds}:{measure}": surge_defaults(seconds, name, measure)
             for name in DETECTOR_NAMES
             for seconds in Rule.Bucket.values
+            for measure in Rule.Measure.values
         },
     }
     context = {

@@ -252,17 +252,6 @@ def test_the_trend_as_json_and_as_csv(api, drain, models):
     refused(api.get("/api/v1/finance/trend", since=span["until"], until=span["since"]))
 
 
-def test_the_rule_is_guarded_by_its_etag(api):
-    answer = api.get("/api/v1/finance/rule")
-    rule = {k: v for k, v in answer.json().items() if k not in ("id", "updated_at")}
-    rule["minimum_negative"] = 9
-    changed = api.put("/api/v1/finance/rule", rule, **{"If-Match": answer["ETag"]})
-    assert changed.json()["minimum_negative"] == 9
-    refused(api.put("/api/v1/finance/rule", rule, **{"If-Match": answer["ETag"]}), 412)
-    refused(api.put("/api/v1/finance/rule", {**rule, "bucket_seconds": 7}))
-    refused(api.put("/api/v1/finance/rule", {**rule, "window": 0}))
-
-
 def test_alerts_are_listed_read_and_acknowledged(api, organisation, make_key):
     with organisation_scope(organisation.pk):
         alert = Alert.objects.create(

@@ -135,7 +135,7 @@ days.addEventListener("change", later);
 document.getElementById("rule-range")!.addEventListener("submit", (event) => event.preventDefault());
 document.getElementById("rule-defaults")?.addEventListener("click", () => {
   const field = (name: string): HTMLInputElement | HTMLSelectElement => form.querySelector(`[name="${name}"]`)!;
-  const figures = defaults[`${field("detector").value}:${field("bucket_seconds").value}`] ?? {};
+  const figures = defaults[`${field("detector").value}:${field("bucket_seconds").value}:${field("measure").value}`] ?? {};
   for (const [name, value] of Object.entries(figures)) field(name).value = String(value);
   later();
 });
