@@ -142,13 +142,13 @@ class DecisionView(ApiView):
 
     @extend_schema(
         operation_id="finance_mentions_decide",
-        request=serializers.DecisionInput,
-        responses={200: serializers.DecisionOutput},
+        request=serializers.MentionDecisionInput,
+        responses={200: serializers.MentionDecisionOutput},
     )
     def post(self, request: Request, mention_id: uuid.UUID) -> Response:
         """Say who is meant by the words; linking anew leaves that alone."""
         mention = get_object_or_404(Mention, pk=mention_id)
-        given = serializers.DecisionInput(data=request.data)
+        given = serializers.MentionDecisionInput(data=request.data)
         given.is_valid(raise_exception=True)
         values = given.validated_data
         entity = None

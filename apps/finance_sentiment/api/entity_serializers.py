@@ -136,7 +136,7 @@ class MentionFilter(serializers.Serializer[Any]):
     sentiment = serializers.ChoiceField(Sentiment.choices, required=False)
 
 
-class CandidateOutput(serializers.Serializer[Any]):
+class MentionCandidateOutput(serializers.Serializer[Any]):
     """Who may be meant, and how sure that is."""
 
     entity = serializers.UUIDField()
@@ -148,7 +148,7 @@ class MentionOutput(serializers.ModelSerializer[Mention]):
 
     document = serializers.UUIDField(source="document_id")
     entity = serializers.UUIDField(source="entity_id", allow_null=True)
-    candidates = CandidateOutput(many=True)
+    candidates = MentionCandidateOutput(many=True)
 
     class Meta:
         model = Mention
@@ -171,7 +171,7 @@ class MentionOutput(serializers.ModelSerializer[Mention]):
         ]
 
 
-class DecisionInput(serializers.Serializer[Any]):
+class MentionDecisionInput(serializers.Serializer[Any]):
     """Who is meant."""
 
     entity = serializers.UUIDField(allow_null=True, help_text="null: the words name nobody")
@@ -183,7 +183,7 @@ class DecisionInput(serializers.Serializer[Any]):
     )
 
 
-class DecisionOutput(serializers.Serializer[Any]):
+class MentionDecisionOutput(serializers.Serializer[Any]):
     """How many mentions that decides."""
 
     decided = serializers.IntegerField()
@@ -241,20 +241,20 @@ class TopicInput(TopicChangeInput):
     name = serializers.CharField(max_length=100)
 
 
-class PromotionInput(TopicChangeInput):
+class TopicPromotionInput(TopicChangeInput):
     """What the topic is called that a proposal becomes."""
 
     slug = serializers.RegexField(r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)
     name = serializers.CharField(max_length=100)
 
 
-class ProposalFilter(serializers.Serializer[Any]):
+class TopicProposalFilter(serializers.Serializer[Any]):
     """Which proposals."""
 
     state = serializers.ChoiceField(TopicProposal.State.choices, required=False)
 
 
-class ProposalOutput(serializers.ModelSerializer[TopicProposal]):
+class TopicProposalOutput(serializers.ModelSerializer[TopicProposal]):
     """Documents that no topic covers and that speak of the same."""
 
     topic = serializers.UUIDField(source="topic_id", allow_null=True)
@@ -281,7 +281,7 @@ class DiscoveryInput(serializers.Serializer[Any]):
     days = serializers.IntegerField(min_value=1, max_value=365, default=30)
 
 
-class JobOutput(serializers.Serializer[Any]):
+class DiscoveryOutput(serializers.Serializer[Any]):
     """The job that was started."""
 
     job = serializers.UUIDField()

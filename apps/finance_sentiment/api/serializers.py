@@ -7,10 +7,12 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from apps.finance_sentiment.api.entity_serializers import MentionOutput
 from apps.finance_sentiment.models import (
     Document,
     Sentiment,
 )
+from apps.finance_sentiment.selectors.entities import document_mentions
 from apps.finance_sentiment.services.intake import MAX_BATCH, MAX_LENGTH
 
 LANGUAGE = r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*$"
@@ -84,7 +86,9 @@ class TopicOutput(serializers.Serializer[Any]):
     """A topic and how sure the model is of it."""
 
     label = serializers.CharField()  # type: ignore[assignment]
-    probability = serializers.FloatField()
+    probability = serializers.FloatField(
+        allow_null=True, help_text="null: its words gave it, not the model"
+    )
 
 
 class ModelUsedOutput(serializers.Serializer[Any]):
@@ -111,7 +115,7 @@ class DocumentOutput(serializers.ModelSerializer[Document]):
         fields = [
             "id", "external_id", "source", "title", "url", "language", "published_at", "is_undated", "declared_at",
             "received_at",
-            "status", "unscored_reason", "sentiment", "topics", "story", "models",
+            "status", "unscored_reason", "sentiment", "topics", "event", "novelty", "story", "models",
         ]  # fmt: skip
 
     @extend_schema_field(serializers.CharField(allow_null=True))
@@ -141,10 +145,17 @@ class DocumentOutput(serializers.ModelSerializer[Document]):
 
 
 class DocumentDetailOutput(DocumentOutput):
-    """The same with its text."""
+    """The same with its text and whom it speaks of."""
+
+    mentions = serializers.SerializerMethodField()
 
     class Meta(DocumentOutput.Meta):
-        fields = [*DocumentOutput.Meta.fields, "body", "revision"]
+        fields = [*DocumentOutput.Meta.fields, "body", "revision", "mentions"]
+
+    @extend_schema_field(MentionOutput(many=True))
+    def get_mentions(self, row: Document) -> Any:
+        """From left to right; not what a person dismissed."""
+        return MentionOutput(document_mentions(row), many=True).data
 
 
 class DocumentPageOutput(serializers.Serializer[Any]):

@@ -107,20 +107,20 @@ class ProposalsView(ApiView):
 
     @extend_schema(
         operation_id="finance_topic_proposals_list",
-        parameters=[serializers.ProposalFilter, *PAGE_PARAMETERS],
-        responses=page_of(serializers.ProposalOutput),
+        parameters=[serializers.TopicProposalFilter, *PAGE_PARAMETERS],
+        responses=page_of(serializers.TopicProposalOutput),
     )
     def get(self, request: Request) -> Response:
         """Groups of documents that no topic covers."""
-        wanted = serializers.ProposalFilter(data=request.query_params)
+        wanted = serializers.TopicProposalFilter(data=request.query_params)
         wanted.is_valid(raise_exception=True)
         rows = TopicProposal.objects.filter(**wanted.validated_data)
-        return paginate(self, request, rows, serializers.ProposalOutput)
+        return paginate(self, request, rows, serializers.TopicProposalOutput)
 
     @extend_schema(
         operation_id="finance_topic_proposals_discover",
         request=serializers.DiscoveryInput,
-        responses={202: serializers.JobOutput},
+        responses={202: serializers.DiscoveryOutput},
     )
     def post(self, request: Request) -> Response:
         """Look for new topics: a job that groups what no topic covers."""
@@ -137,13 +137,13 @@ class PromotionView(ApiView):
 
     @extend_schema(
         operation_id="finance_topic_proposals_promote",
-        request=serializers.PromotionInput,
+        request=serializers.TopicPromotionInput,
         responses={201: serializers.TopicRowOutput},
     )
     def post(self, request: Request, proposal_id: uuid.UUID) -> Response:
         """Take the group into the taxonomy; stored documents are read anew."""
         proposal = get_object_or_404(TopicProposal.objects.select_for_update(), pk=proposal_id)
-        given = serializers.PromotionInput(data=request.data)
+        given = serializers.TopicPromotionInput(data=request.data)
         given.is_valid(raise_exception=True)
         try:
             topic = proposal_promote(
@@ -165,7 +165,7 @@ class DismissalView(ApiView):
     @extend_schema(
         operation_id="finance_topic_proposals_dismiss",
         request=None,
-        responses={200: serializers.ProposalOutput},
+        responses={200: serializers.TopicProposalOutput},
     )
     def post(self, request: Request, proposal_id: uuid.UUID) -> Response:
         """Dismiss a proposal; groups with most of its words are not proposed again."""
@@ -174,7 +174,7 @@ class DismissalView(ApiView):
             proposal_dismiss(proposal=proposal, actor=request.actor)  # type: ignore[attr-defined]
         except TopicRefused as error:
             raise _refused(error) from error
-        return Response(serializers.ProposalOutput(proposal).data)
+        return Response(serializers.TopicProposalOutput(proposal).data)
 
 
 def _refused(error: TopicRefused) -> Problem:
