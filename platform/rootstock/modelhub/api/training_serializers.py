@@ -182,7 +182,7 @@ class HeadInput(serializers.Serializer[Any]):
 class TogetherInput(serializers.Serializer[Any]):
     """Several models that are to train one encoder."""
 
-    heads = HeadInput(many=True, min_length=2, max_length=MOST_HEADS)
+    heads = serializers.ListField(child=HeadInput(), min_length=2, max_length=MOST_HEADS)
     config = TrainingConfig(
         required=False,
         help_text="Options of all; one that only some tasks have is for the heads that have it.",

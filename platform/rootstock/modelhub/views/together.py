@@ -27,9 +27,8 @@ def together(request: PageRequest) -> HttpResponse:
     """Choose what shall be learned on one encoder, freeze it and start."""
     datasets = list(selectors.dataset_list().filter(task__in=TASKS)[:_MOST_LISTED])
     if request.method != "POST":
-        initial = {**names_before(datasets)}
-        chosen = request.GET.getlist("dataset")
-        initial |= {f"use-{pk}": True for pk in chosen}  # type: ignore[dict-item]
+        initial: dict[str, object] = {**names_before(datasets)}
+        initial |= {f"use-{pk}": True for pk in request.GET.getlist("dataset")}
         return _page(request, TogetherForm(datasets, initial=initial))
     form = TogetherForm(datasets, request.POST)
     if form.is_valid():
