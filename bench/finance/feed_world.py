@@ -81,6 +81,17 @@ class World:
         """No further item, no further edit."""
         self.frozen_at = time.time()
 
+    def unsettled(self) -> int:
+        """Feeds that can be read and were not yet read after the last item; a flapping one fails every second time."""
+        with self.lock:
+            since = self.frozen_at or time.time()
+            return sum(
+                sum(at > since for at in self.asked[name])
+                < (2 if kind_of(name) == "flapping" else 1)
+                for name in feed_names()
+                if kind_of(name) not in FAULTS
+            )
+
     def expected(self) -> dict[str, dict[str, str]]:
         """By feed that can be read: the title of each item that it has listed, by guid."""
         return {
@@ -98,7 +109,8 @@ class World:
         start = _CHINESE if kind_of(name) == "charset" else "Report"
         edition = 0
         if kind_of(name) == "edited" and k % 5 == 0:
-            edition = max(0, self.count() - k) // 6
+            # What is not listed any more is not edited any more.
+            edition = max(0, min(self.count(), k + LISTED) - k) // 6
         return f"{start} {name} number {k}" + (f", edition {edition}" if edition else "")
 
     def etag(self, name: str) -> str:

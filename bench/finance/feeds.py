@@ -21,8 +21,8 @@ from bench.installation import Running, installation
 
 MINUTES = float(os.environ.get("ROOTSTOCK_BENCH_FEED_MINUTES") or 20)
 INTERVAL = 60
-# After the last item every feed is asked once more: a flapping one waits for twice its interval, ± 20 %.
-SETTLE_SECONDS = 200
+# After the last item until every feed that can be read was read once more, at most.
+SETTLE_SECONDS = 900
 
 COLUMNS = (
     Column("feeds", "feeds", "d"),
@@ -63,7 +63,7 @@ def measure(configuration: dict[str, Any], progress: Progress) -> list[Row]:
             started = time.time()
             _wait(minutes * 60, "polling", progress)
             world.freeze()
-            _wait(SETTLE_SECONDS, "last items", progress)
+            _settle(world, progress)
             stored = json.loads(running.run("-m", "bench.finance.feeds", "stored").splitlines()[-1])
             row = compare(world, stored, started)
             row["memory"] = _memory(running)
@@ -75,6 +75,14 @@ def _wait(seconds: float, what: str, progress: Progress) -> None:
     while (left := until - time.monotonic()) > 0:
         progress(f"{what}: {left:.0f} s left")
         time.sleep(min(60.0, left))
+
+
+def _settle(world: World, progress: Progress) -> None:
+    until = time.monotonic() + SETTLE_SECONDS
+    while (left := world.unsettled()) and time.monotonic() < until:
+        progress(f"last items: {left} feeds left")
+        time.sleep(10.0)
+    time.sleep(15.0)  # what was asked last is being stored
 
 
 def compare(world: World, stored: dict[str, Any], started: float) -> Row:

@@ -204,7 +204,7 @@ CELERY_BEAT_SCHEDULE = {
     "finance-polls": {
         "task": "rootstock.finance.polls_start",
         "schedule": 2.0,
-        "options": {"expires": 4},
+        "options": {"expires": 10, "queue": "polling"},
     },
     "finance-tick": {"task": "rootstock.finance.tick", "schedule": 3.0, "options": {"expires": 6}},
 }
