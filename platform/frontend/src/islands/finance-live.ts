@@ -138,6 +138,7 @@ function element(row: Row): HTMLElement {
       h("span", {}, row.source),
       row.undated && h("span", {}, t("undated")),
       ...row.topics.map((topic) => h("span", {}, topicName(topic))),
+      h("a", { href: `/public-opinion/documents/${row.id}/` }, t("Who and why")),
       row.story_count > 1 && h("span", { "data-story": row.story }, storyCount(row.story_count)),
       data.reasons[row.reason] && h("span", {}, data.reasons[row.reason]),
     ),
