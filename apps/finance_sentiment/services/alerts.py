@@ -131,8 +131,10 @@ def alert_reopen(*, alert: Alert, verdict: Verdict) -> Change:
         return Change("kept", alert)
     alert.state = Alert.State.ACKNOWLEDGED if alert.acknowledged_at else Alert.State.OPEN
     alert.resolved_at = None
+    # Those who were told that it was over are told again.
+    alert.group = None
     _take(alert, verdict)
-    alert.save(update_fields=[*_FIGURES, "state", "resolved_at"])
+    alert.save(update_fields=[*_FIGURES, "state", "resolved_at", "group"])
     entry_write(alert, AlertEntry.Kind.REOPENED, at=verdict.start)
     return Change("updated", alert)
 
@@ -274,12 +276,11 @@ def changes_announce(*, changes: Sequence[Change]) -> None:
     changes = [change for change in changes if change.kind != "kept"]
     if not changes:
         return
+    # New figures of an alert that is in a group change nothing about who is told.
+    routed = [c.alert for c in changes if c.kind != "updated" or c.alert.group_id is None]
     known = {change.alert.pk for change in changes}
-    others = [
-        alert
-        for alert in alerts_route([change.alert for change in changes])
-        if alert.pk not in known
-    ]
+    muted = alerts_route(routed) if routed else []
+    others = [alert for alert in muted if alert.pk not in known]
     payloads = [(f"alert.{change.kind}", alert_payload(change.alert)) for change in changes]
     for change, (_type, payload) in zip(changes, payloads, strict=True):
         if change.kind in ("opened", "resolved"):

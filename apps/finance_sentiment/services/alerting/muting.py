@@ -31,7 +31,7 @@ _HEARD: _Reason = ("", None)
 def mutes_refresh(*, now: datetime | None = None) -> list[Alert]:
     """Decide for every alert that goes on whether it is muted; returns those that changed, the log has them."""
     now = now or timezone.now()
-    alerts = list(Alert.objects.select_for_update().exclude(state=Alert.State.RESOLVED))
+    alerts = list(Alert.objects.exclude(state=Alert.State.RESOLVED).order_by("pk"))
     silences = [
         (silence, matcher_of(silence.matcher))
         for silence in Silence.objects.filter(starts_at__lte=now, ends_at__gt=now).order_by("id")
@@ -47,8 +47,7 @@ def mutes_refresh(*, now: datetime | None = None) -> list[Alert]:
             ),
             _wider(alert, alerts) if inhibits else _HEARD,
         )
-        if reason != (alert.muted, alert.muted_by):
-            _note(alert, reason)
+        if reason != (alert.muted, alert.muted_by) and _note(alert, reason):
             changed.append(alert)
     return changed
 
@@ -82,15 +81,19 @@ def _stories(alert: Alert) -> set[str]:
     return {story["id"] for story in alert.evidence.get("stories", [])}
 
 
-def _note(alert: Alert, reason: _Reason) -> None:
-    was_muted = bool(alert.muted)
+def _note(alert: Alert, reason: _Reason) -> bool:
+    """Write it down, unless another worker has meanwhile."""
+    was = {"muted": alert.muted, "muted_by": alert.muted_by}
     alert.muted, alert.muted_by = reason
-    alert.save(update_fields=["muted", "muted_by", "updated_at"])
+    now = {"muted": alert.muted, "muted_by": alert.muted_by, "updated_at": timezone.now()}
+    if not Alert.objects.filter(pk=alert.pk, **was).update(**now):
+        return False
     if alert.muted:
         entry_write(
             alert,
             AlertEntry.Kind.MUTED,
             details={"reason": alert.muted, "by": str(alert.muted_by)},
         )
-    elif was_muted:
+    else:
         entry_write(alert, AlertEntry.Kind.UNMUTED)
+    return True
