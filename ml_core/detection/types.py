@@ -18,7 +18,7 @@ THRESHOLDS = {
     "negative-binomial": 3.0,
     "poisson": 4.0,
     "ewma-z": 3.0,
-    "cusum": 20.0,
+    "cusum": 16.0,
     "s-h-esd": 1.1,
 }
 VOLUME_THRESHOLDS = {
