@@ -14,9 +14,9 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.conf import settings
 from django.db import connections
 from django.utils import translation
+from psycopg import sql
 
 from rootstock.accounts.authentication import KEY_START, key_digest
 from rootstock.accounts.models import ApiKey, User
@@ -87,10 +87,11 @@ def _empty_tables() -> None:
             "WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p')"
         )
         sizes = {name: size for name, size in sized if name not in kept}
-        connection.execute(f"LOCK TABLE {', '.join(sizes)}")
+        names = sql.SQL(", ").join(map(sql.Identifier, sizes))
+        connection.execute(sql.SQL("LOCK TABLE {}").format(names))
         for name, size in sizes.items():
             if size:
-                connection.execute(f"DELETE FROM ONLY {name}")
+                connection.execute(sql.SQL("DELETE FROM ONLY {}").format(sql.Identifier(name)))
 
 
 @pytest.fixture
