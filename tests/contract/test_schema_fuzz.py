@@ -29,7 +29,7 @@ from tests.contract.samples import ids_by_parameter, make_rows
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
 # A run in CI stays within a few minutes; ROOTSTOCK_FUZZ_EXAMPLES=500 looks deeper.
-EXAMPLES = int(os.environ.get("ROOTSTOCK_FUZZ_EXAMPLES", "15"))
+EXAMPLES = int(os.environ.get("ROOTSTOCK_FUZZ_EXAMPLES", "8"))
 load_all_checks()
 
 
