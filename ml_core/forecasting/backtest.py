@@ -127,7 +127,16 @@ def forecast(
     scale = _Scale(counts, bounds)
     work = scale.into(series)
     first = max(3 * season, len(series) - horizon - origins - _LEAST_ERRORS + 1)
-    return _rolled(series, work, scale, season, horizon, first, FORECASTERS[model], level)
+    return _rolled(
+        series,
+        work,
+        scale,
+        season=season,
+        horizon=horizon,
+        first=first,
+        forecaster=FORECASTERS[model],
+        level=level,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +164,7 @@ def _rolled(
     series: Values,
     work: Values,
     scale: _Scale,
+    *,
     season: int,
     horizon: int,
     first: int,

@@ -51,8 +51,8 @@ def train_together(
 
     Each is whole by itself. Their encoders are equal, so an inference process keeps one copy of it and computes each
     text once for all of them. The epoch that is kept is the one with the best mean of the heads' main figures.
-    Progress metrics name the heads by the last part of their ``out``, as in "sentiment/macro_f1". With ``checkpoints`` a run that was killed goes
-    on from its last whole one.
+    Progress metrics name the heads by the last part of their ``out``, as in "sentiment/macro_f1". With
+    ``checkpoints`` a run that was killed goes on from its last whole one.
 
     Raises as `ml_core.training.train` does, and ConfigError for options that cannot be shared.
     """

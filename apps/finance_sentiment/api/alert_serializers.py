@@ -124,7 +124,7 @@ class AcknowledgeInput(serializers.Serializer[Any]):
     comment = serializers.CharField(max_length=2000, required=False, allow_blank=True, default="")
 
 
-class AssignInput(serializers.Serializer[Any]):
+class AlertAssignInput(serializers.Serializer[Any]):
     """Who is to have it; nobody with null."""
 
     user = serializers.UUIDField(allow_null=True, help_text="The id of a person.")

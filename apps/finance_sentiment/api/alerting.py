@@ -89,52 +89,54 @@ class ChannelsView(_SetUpView):
     @extend_schema(
         operation_id="finance_channels_list",
         parameters=PAGE_PARAMETERS,
-        responses=page_of(serializers.ChannelOutput),
+        responses=page_of(serializers.AlertChannelOutput),
     )
     def get(self, request: OrganisationRequest) -> Response:
         """The shared channels and your own, the newest first."""
         return paginate(
-            self, request, channels_visible(_person(request)), serializers.ChannelOutput
+            self, request, channels_visible(_person(request)), serializers.AlertChannelOutput
         )
 
     @extend_schema(
         operation_id="finance_channels_create",
         parameters=[IDEMPOTENCY_KEY],
-        request=serializers.ChannelInput,
-        responses={201: serializers.ChannelCreatedOutput},
+        request=serializers.AlertChannelInput,
+        responses={201: serializers.AlertChannelCreatedOutput},
     )
     @idempotent
     def post(self, request: OrganisationRequest) -> Response:
         """Add a channel. The secret of a webhook is in this answer and in no other."""
-        values = valid(serializers.ChannelInput(data=request.data))
+        values = valid(serializers.AlertChannelInput(data=request.data))
         owner = _person_of(request) if values.pop("personal") else None
         fields = {name: values.pop(name) for name in ("name", "medium", "address", "secret")}
         channel = channel_create(actor=request.actor, owner_id=owner, values=values, **fields)
-        return respond(channel, serializers.ChannelCreatedOutput(channel).data, status=201)
+        return respond(channel, serializers.AlertChannelCreatedOutput(channel).data, status=201)
 
 
 class ChannelView(_SetUpView):
     """One channel."""
 
-    @extend_schema(operation_id="finance_channels_get", responses={200: serializers.ChannelOutput})
+    @extend_schema(
+        operation_id="finance_channels_get", responses={200: serializers.AlertChannelOutput}
+    )
     def get(self, request: OrganisationRequest, alert_channel_id: uuid.UUID) -> Response:
         """Read a channel."""
         channel = get_object_or_404(channels_visible(_person(request)), pk=alert_channel_id)
-        return respond(channel, serializers.ChannelOutput(channel).data)
+        return respond(channel, serializers.AlertChannelOutput(channel).data)
 
     @extend_schema(
         operation_id="finance_channels_update",
         parameters=[IF_MATCH],
-        request=serializers.ChannelChange,
-        responses={200: serializers.ChannelOutput},
+        request=serializers.AlertChannelChange,
+        responses={200: serializers.AlertChannelOutput},
     )
     def patch(self, request: OrganisationRequest, alert_channel_id: uuid.UUID) -> Response:
         """Change what is given. A new address forgets the secret of the old one, except a webhook's."""
-        values = valid(serializers.ChannelChange(data=request.data))
+        values = valid(serializers.AlertChannelChange(data=request.data))
         channel = self._locked(request, alert_channel_id)
         check_if_match(request, channel)
         channel_update(channel=channel, actor=request.actor, values=values)
-        return respond(channel, serializers.ChannelOutput(channel).data)
+        return respond(channel, serializers.AlertChannelOutput(channel).data)
 
     @extend_schema(operation_id="finance_channels_delete", responses={204: None})
     def delete(self, request: OrganisationRequest, alert_channel_id: uuid.UUID) -> Response:

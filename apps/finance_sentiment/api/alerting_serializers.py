@@ -58,7 +58,7 @@ class QuietInput(serializers.Serializer[Any]):
     )
 
 
-class ChannelInput(QuietInput):
+class AlertChannelInput(QuietInput):
     """A new channel."""
 
     name = serializers.CharField(max_length=80)
@@ -79,7 +79,7 @@ class ChannelInput(QuietInput):
     tells_end = serializers.BooleanField(default=True, help_text="Say also when an alert is over.")
 
 
-class ChannelChange(QuietInput):
+class AlertChannelChange(QuietInput):
     """What can be changed of a channel; left out, it stays."""
 
     name = serializers.CharField(max_length=80, required=False)
@@ -89,7 +89,7 @@ class ChannelChange(QuietInput):
     tells_end = serializers.BooleanField(required=False)
 
 
-class ChannelOutput(serializers.ModelSerializer[AlertChannel]):
+class AlertChannelOutput(serializers.ModelSerializer[AlertChannel]):
     """A channel. Its address and secret are never shown."""
 
     personal = serializers.SerializerMethodField()
@@ -111,13 +111,13 @@ class ChannelOutput(serializers.ModelSerializer[AlertChannel]):
         return bool(row.secret)
 
 
-class ChannelCreatedOutput(ChannelOutput):
+class AlertChannelCreatedOutput(AlertChannelOutput):
     """The same with the secret of a webhook: it is shown this once."""
 
     secret = serializers.SerializerMethodField()
 
-    class Meta(ChannelOutput.Meta):
-        fields = [*ChannelOutput.Meta.fields, "secret"]
+    class Meta(AlertChannelOutput.Meta):
+        fields = [*AlertChannelOutput.Meta.fields, "secret"]
 
     def get_secret(self, row: AlertChannel) -> str:
         """Empty for all but webhooks."""
@@ -289,7 +289,7 @@ class NotificationFilter(serializers.Serializer[Any]):
     state = serializers.ChoiceField(Notification.State.values, required=False)
 
 
-class AttemptOutput(serializers.ModelSerializer[NotificationAttempt]):
+class NotificationAttemptOutput(serializers.ModelSerializer[NotificationAttempt]):
     """One try."""
 
     class Meta:
@@ -302,7 +302,7 @@ class NotificationOutput(serializers.ModelSerializer[Notification]):
 
     channel = serializers.UUIDField(source="channel_id", allow_null=True)
     user = serializers.UUIDField(source="user_id", allow_null=True)
-    attempts = AttemptOutput(many=True)
+    attempts = NotificationAttemptOutput(many=True)
 
     class Meta:
         model = Notification

@@ -116,12 +116,12 @@ class AssignView(_ActionView):
     @extend_schema(
         operation_id="finance_alerts_assign",
         parameters=[IF_MATCH],
-        request=serializers.AssignInput,
+        request=serializers.AlertAssignInput,
         responses={200: serializers.AlertDetailOutput},
     )
     def post(self, request: OrganisationRequest, alert_id: uuid.UUID) -> Response:
         """Give it to a member, who is told of it."""
-        values = valid(serializers.AssignInput(data=request.data))
+        values = valid(serializers.AlertAssignInput(data=request.data))
         return self.act(
             request, alert_id, alert_assign, user_id=values["user"], comment=values["comment"]
         )

@@ -199,6 +199,8 @@ def stories_near(*, reports: Sequence[Report], within: timedelta, cosine: float)
             },
         )
         return [
-            NearStory(*row, np.array(vector, np.float32), by_person)
-            for *row, vector, by_person in cursor.fetchall()
+            NearStory(
+                thread, title, seen, sources, entities, np.array(vector, np.float32), by_person
+            )
+            for thread, title, seen, sources, entities, vector, by_person in cursor.fetchall()
         ]

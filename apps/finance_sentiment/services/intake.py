@@ -97,7 +97,7 @@ def document_parse(
     if not isinstance(raw, Mapping):
         return None, [FieldError("", _("A document is an object with named fields."))]
     errors: list[FieldError] = []
-    texts: dict[str, str] = {}
+    texts: dict[str, Any] = {}
     for field, limit in MAX_LENGTH.items():
         try:
             texts[field] = _text(field, raw.get(field), limit=limit)

@@ -86,7 +86,8 @@ class RuleForm(RuleModelForm):
             "bucket_seconds": _("Everything below is counted in buckets of this length."),
             "window": _("Buckets judged together."),
             "threshold": _(
-                "In the detector's own unit: for tails, 2 is one window in 100 by chance; for EWMA, standard deviations."
+                "In the detector's own unit: for tails, 2 is one window in 100 by chance; "
+                "for EWMA, standard deviations."
             ),
             "minimum_negative": _("In one window; with fewer it is never a surge."),
             "minimum_total": _("In one window, of every sentiment."),

@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
+
 from bench.finance.model_data import _marked, grouped_split, load, normalised
 from bench.finance.models import _LINES
-
 from ml_core.data import parse_row
 
 DATA = Path(os.environ.get("ROOTSTOCK_DATA", Path(__file__).parents[4] / "shared/data"))

@@ -18,12 +18,15 @@ from apps.finance_sentiment.services.sources.times import time_parse
 
 URL = "https://wire.example/feeds/all.xml"
 RSS = """<?xml version="1.0"?>
-<rss version="2.0" xmlns:content="http://purl.org/rss/1.0/modules/content/" xmlns:media="http://search.yahoo.com/mrss/"
+<rss version="2.0" xmlns:content="http://purl.org/rss/1.0/modules/content/"
+     xmlns:media="http://search.yahoo.com/mrss/"
      xmlns:atom="http://www.w3.org/2005/Atom" xmlns:itunes="http://www.itunes.com/dtds/podcast-1.0.dtd">
 <channel><atom:link rel="self" href="https://wire.example/self"/><title>Wire</title><language>en-GB</language>
-<item><media:title>not this</media:title><title>Oil &amp;amp; gas slip</title><atom:link href="x"/><link>/news/1?a=1</link>
+<item><media:title>not this</media:title><title>Oil &amp;amp; gas slip</title><atom:link href="x"/>
+<link>/news/1?a=1</link>
 <guid isPermaLink="false">wire-1</guid><pubDate>Mon, 23 Nov 2026 08:00:00 EST</pubDate>
-<description>Short</description><content:encoded><![CDATA[<p>Long <b>text</b>.</p><script>no()</script><p>Second.</p>]]></content:encoded></item>
+<description>Short</description>
+<content:encoded><![CDATA[<p>Long <b>text</b>.</p><script>no()</script><p>Second.</p>]]></content:encoded></item>
 <item><description>Only a text</description><guid>https://wire.example/news/2</guid></item>
 </channel></rss>"""
 ATOM = """<feed xmlns="http://www.w3.org/2005/Atom" xml:lang="zh-CN"><title type="html">快讯 &amp;amp; 公告</title>
@@ -131,7 +134,10 @@ def test_a_declared_charset_is_used(charset):
 )
 def test_a_wrong_charset_is_guessed_and_said(declared, real):
     text = "\u4e0a\u6d77\u80a1\u5e02\u5927\u8dcc\uff0c\u94f6\u884c\u677f\u5757\u9886\u8dcc"
-    feed = f'<?xml version="1.0" encoding="{declared}"?><rss><channel><item><title>{text}</title></item></channel></rss>'
+    feed = (
+        f'<?xml version="1.0" encoding="{declared}"?>'
+        f"<rss><channel><item><title>{text}</title></item></channel></rss>"
+    )
     decoded = decode(feed.encode(real), "text/xml")
     assert text in decoded.text
     assert decoded.guessed
