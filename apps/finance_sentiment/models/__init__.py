@@ -21,6 +21,15 @@ from apps.finance_sentiment.models.alerts import (
 )
 from apps.finance_sentiment.models.documents import Document, Sentiment, Story, StoryBand
 from apps.finance_sentiment.models.entities import Alias, Entity, EntityKind, Instrument, Mention
+from apps.finance_sentiment.models.loop import (
+    DocumentLabel,
+    LabelCandidate,
+    LabelReason,
+    LoopCycle,
+    LoopHead,
+    LoopSettings,
+    Question,
+)
 from apps.finance_sentiment.models.rules import (
     EVERYTHING,
     Monitor,
@@ -56,6 +65,7 @@ __all__ = [
     "AlertRoute",
     "Alias",
     "Document",
+    "DocumentLabel",
     "DocumentVersion",
     "Entity",
     "EntityKind",
@@ -64,6 +74,11 @@ __all__ = [
     "Fault",
     "HookDelivery",
     "Instrument",
+    "LabelCandidate",
+    "LabelReason",
+    "LoopCycle",
+    "LoopHead",
+    "LoopSettings",
     "Medium",
     "Mention",
     "Monitor",
@@ -72,6 +87,7 @@ __all__ = [
     "NoticeSettings",
     "Notification",
     "NotificationAttempt",
+    "Question",
     "RefusedItem",
     "Rule",
     "Sentiment",
