@@ -19,6 +19,13 @@ from apps.finance_sentiment.models.alerts import (
     Notification,
     NotificationAttempt,
 )
+from apps.finance_sentiment.models.desk import (
+    DocumentWords,
+    Holding,
+    Portfolio,
+    Price,
+    SavedView,
+)
 from apps.finance_sentiment.models.documents import Document, Sentiment, Story, StoryBand
 from apps.finance_sentiment.models.entities import Alias, Entity, EntityKind, Instrument, Mention
 from apps.finance_sentiment.models.loop import (
@@ -67,11 +74,13 @@ __all__ = [
     "Document",
     "DocumentLabel",
     "DocumentVersion",
+    "DocumentWords",
     "Entity",
     "EntityKind",
     "EscalationChain",
     "EscalationStep",
     "Fault",
+    "Holding",
     "HookDelivery",
     "Instrument",
     "LabelCandidate",
@@ -87,9 +96,12 @@ __all__ = [
     "NoticeSettings",
     "Notification",
     "NotificationAttempt",
+    "Portfolio",
+    "Price",
     "Question",
     "RefusedItem",
     "Rule",
+    "SavedView",
     "Sentiment",
     "Silence",
     "Source",

@@ -45,6 +45,15 @@ class TimeBucket(models.Model):
     # documents that no model could read
     unscored = models.PositiveIntegerField(default=0)
 
+    class Meta:
+        indexes = [
+            # One subject over a long time; the primary key is for all subjects of a moment.
+            models.Index(
+                fields=["organisation", "width", "kind", "key", "start"],
+                name="finance_bucket_subject",
+            ),
+        ]
+
     def __str__(self) -> str:
         return f"{self.kind}:{self.key} {self.start.isoformat()} {self.width} s"
 

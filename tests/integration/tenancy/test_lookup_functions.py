@@ -27,6 +27,7 @@ LOOKUP_FUNCTIONS = {
     "outbox_lag",
     "service_due_organisations",
     # within the caller's own organisation: what row-level security would keep from an index
+    "finance_documents_having",
     "vectors_words_having",
     # what the web role can only add to, taken back for one conversation of the organisation in force
     "service_events_erase",
@@ -43,6 +44,7 @@ LOOKUP_TABLES = {
     "customer_service_conversationentry",
     "customer_service_source",
     "finance_sentiment_document",
+    "finance_sentiment_documentwords",
     "finance_sentiment_monitorclock",
     "finance_sentiment_source",
     "finance_sentiment_sourcepolling",
