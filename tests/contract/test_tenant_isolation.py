@@ -258,7 +258,7 @@ def ask_for_foreign_rows(
             assert response.status_code < 500, f"{told}: {response.content[:400]!r}"
             if any("_id" in name for name in parameters):
                 assert response.status_code >= 400, f"{told} exists for a foreigner"
-            text = response.getvalue().decode()
+            text = b"".join(response).decode()
             assert FOREIGN not in text, told
             for row in foreign.values():
                 if isinstance(row.pk, int):

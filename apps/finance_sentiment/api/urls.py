@@ -8,6 +8,7 @@ from apps.finance_sentiment.api import (
     alerting_urls,
     documents,
     entity_urls,
+    exports,
     signal_urls,
     signals,
     threads,
@@ -15,6 +16,7 @@ from apps.finance_sentiment.api import (
 
 urlpatterns = [
     path("", include("apps.finance_sentiment.api.source_urls")),
+    path("", include("apps.finance_sentiment.api.loop_urls")),
     path("documents", documents.DocumentsView.as_view()),
     path("documents/requeue", documents.RequeueView.as_view()),
     path("documents/<uuid:document_id>", documents.DocumentView.as_view()),
@@ -25,4 +27,5 @@ urlpatterns = [
     *alerting_urls.urlpatterns,
     *entity_urls.urlpatterns,
     *threads.urlpatterns,
+    *exports.urlpatterns,
 ]
