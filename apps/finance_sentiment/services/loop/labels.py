@@ -62,13 +62,15 @@ def label_give(
     Raises:
         LabelRefused: it is no answer to the question, or there is no such mention.
     """
-    locked = Document.objects.select_for_update(of=("self",)).get(pk=document.pk)
+    locked: Document = Document.objects.select_for_update(of=("self",)).get(pk=document.pk)
     mention = _mention(locked, start, end) if question == Question.ENTITY else None
     if mention is None and (start or end):
         raise LabelRefused(_("Only a mention has a place in the text."), "start")
     chosen = _checked(question, values)
     said = mention_said(locked, mention) if mention else document_said(locked, question)
-    before = _active(locked, actor).filter(question=question, start=start, end=end).first()
+    before: DocumentLabel | None = (
+        _active(locked, actor).filter(question=question, start=start, end=end).first()
+    )
     if before is not None:
         if before.values == chosen and before.revision == locked.revision:
             return before
