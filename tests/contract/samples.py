@@ -19,6 +19,7 @@ from django.db.models.fields import NOT_PROVIDED
 from django.utils import timezone
 
 from apps.customer_service.models import BusinessAction, Conversation, Message
+from apps.finance_sentiment.models import TradingCalendar
 from rootstock.common.ids import uuid7
 from rootstock.tenancy.models import Organisation
 from rootstock.tenancy.scope import organisation_scope
@@ -54,9 +55,19 @@ def _action(made: Made, marker: str) -> models.Model:
     return action
 
 
+def _calendar(made: Made, marker: str) -> models.Model:
+    """Its days are told in a time zone that there is."""
+    calendar = _row(TradingCalendar, made, marker)
+    assert isinstance(calendar, TradingCalendar)
+    calendar.time_zone = "Asia/Shanghai"
+    calendar.save()
+    return calendar
+
+
 BUILDERS: dict[str, Callable[[Made, str], models.Model]] = {
     "customer_service.BusinessAction": _action,
     "customer_service.Message": _message,
+    "finance_sentiment.TradingCalendar": _calendar,
     "vectors.Space": _space,
 }
 

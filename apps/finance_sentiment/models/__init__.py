@@ -37,6 +37,13 @@ from apps.finance_sentiment.models.loop import (
     LoopSettings,
     Question,
 )
+from apps.finance_sentiment.models.reports import (
+    DailyReport,
+    ReportSettings,
+    ReportSubscription,
+    TradingCalendar,
+    TradingHoliday,
+)
 from apps.finance_sentiment.models.rules import (
     EVERYTHING,
     Monitor,
@@ -71,6 +78,7 @@ __all__ = [
     "AlertPolicy",
     "AlertRoute",
     "Alias",
+    "DailyReport",
     "Document",
     "DocumentLabel",
     "DocumentVersion",
@@ -100,6 +108,8 @@ __all__ = [
     "Price",
     "Question",
     "RefusedItem",
+    "ReportSettings",
+    "ReportSubscription",
     "Rule",
     "SavedView",
     "Sentiment",
@@ -117,6 +127,8 @@ __all__ = [
     "TimeBucket",
     "Topic",
     "TopicProposal",
+    "TradingCalendar",
+    "TradingHoliday",
     "Vocabulary",
     "of_topic",
 ]

@@ -15,6 +15,7 @@ from apps.finance_sentiment.models.alerting import (
     EscalationChain,
     Medium,
 )
+from apps.finance_sentiment.models.reports import DailyReport
 from apps.finance_sentiment.models.rules import Rule, Subject, SubjectKind
 from rootstock.tenancy.models import TenantModel
 
@@ -187,6 +188,7 @@ class Notification(TenantModel):
         RESOLVED = "resolved", _("End of an alert")
         ASSIGNED = "assigned", _("Assigned")
         TEST = "test", _("Test")
+        REPORT = "report", _("Daily report")
 
     class State(models.TextChoices):
         """How it stands."""
@@ -216,6 +218,10 @@ class Notification(TenantModel):
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )
     alerts = ArrayField(models.UUIDField(), default=list)
+    # Set when the message brings a report and no alerts.
+    report = models.ForeignKey(
+        DailyReport, null=True, on_delete=models.CASCADE, related_name="notifications"
+    )
     state = models.CharField(max_length=8, choices=State.choices, default=State.WAITING)
     held = models.CharField(max_length=8, choices=Held.choices, blank=True)
     due_at = models.DateTimeField()

@@ -18,6 +18,7 @@ LOOKUP_FUNCTIONS = {
     "slug_taken",
     # sweepers: which message, job, key or detector of any organisation is due, and how many wait
     "finance_due_organisations",
+    "finance_due_reports",
     "finance_sources_claim",
     "idempotency_expire",
     "jobs_count",
@@ -46,6 +47,7 @@ LOOKUP_TABLES = {
     "finance_sentiment_document",
     "finance_sentiment_documentwords",
     "finance_sentiment_monitorclock",
+    "finance_sentiment_reportsettings",
     "finance_sentiment_source",
     "finance_sentiment_sourcepolling",
     "jobs_job",
