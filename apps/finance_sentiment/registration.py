@@ -6,6 +6,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.finance_sentiment import model_rows
 from apps.finance_sentiment import overview as panel
+from apps.finance_sentiment.services.loop.rows import SOURCES as LABEL_ROWS
 from apps.finance_sentiment.services.requeueing import requeue_request
 from rootstock.modelhub import sources
 from rootstock.modelhub.deployed import on_deployed
@@ -21,9 +22,12 @@ def register() -> None:
     """Called once, when Django is ready."""
     streams.register("finance.live", permission=Permission.FINANCE_READ)
     streams.register("finance.alerts", permission=Permission.FINANCE_READ)
+    streams.register("finance.loop", permission=Permission.FINANCE_READ)
     events.register("finance.alert.opened", _("A surge of negative stories began."))
     events.register("finance.alert.resolved", _("A surge of negative stories is over."))
     sources.register(model_rows.DOCUMENTS)
+    for labels in LABEL_ROWS.values():
+        sources.register(labels)
     on_deployed(requeue_request)
     read, write = Permission.FINANCE_READ, Permission.FINANCE_WRITE
     register_area(
@@ -49,6 +53,15 @@ def register() -> None:
                 Item(_("Topics"), "finance:topics", read, "tags"),
                 Item(_("Sources"), "finance:sources", read, "rss"),
             ],
+        )
+    )
+    register_area(
+        Area(
+            "settings",
+            _("Settings"),
+            "settings",
+            order=900,
+            items=[Item(_("Trading days"), "finance:calendars", read, "calendar-days")],
         )
     )
     register_action(Action(_("Import headlines"), "finance:import", write, "file-up"))

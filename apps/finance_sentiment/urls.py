@@ -15,4 +15,5 @@ urlpatterns = [
     path("import/", views.ImportView.as_view(), name="import"),
     path("", include("apps.finance_sentiment.views.signal_urls")),
     path("", include("apps.finance_sentiment.views.thread_urls")),
+    path("", include("apps.finance_sentiment.views.report_urls")),
 ]

@@ -189,9 +189,13 @@ class TrendFilter(serializers.Serializer[Any]):
 
 
 class TrendPointOutput(serializers.Serializer[Any]):
-    """What was published in [start, start + width)."""
+    """What was published in [start, start + width), or on `day`."""
 
     start = serializers.DateTimeField()
+    day = serializers.DateField(
+        allow_null=True,
+        help_text="The day that a bucket of 86,400 s is, by the organisation's time zone or trading calendar.",
+    )
     documents = serializers.IntegerField()
     negative = serializers.IntegerField()
     neutral = serializers.IntegerField()

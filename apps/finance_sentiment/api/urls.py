@@ -6,6 +6,8 @@ from django.urls import include, path
 
 from apps.finance_sentiment.api import (
     alerting_urls,
+    calendars,
+    desk_urls,
     documents,
     entity_urls,
     exports,
@@ -27,5 +29,7 @@ urlpatterns = [
     *alerting_urls.urlpatterns,
     *entity_urls.urlpatterns,
     *threads.urlpatterns,
+    *desk_urls.urlpatterns,
     *exports.urlpatterns,
+    *calendars.urlpatterns,
 ]

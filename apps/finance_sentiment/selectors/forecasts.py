@@ -16,11 +16,12 @@ from apps.finance_sentiment.inference.forecasts import (
     forecast,
 )
 from apps.finance_sentiment.models import Subject
-from apps.finance_sentiment.selectors.trends import MAX_POINTS, TrendPoint, trend_series
+from apps.finance_sentiment.selectors.calendars import day_plan
+from apps.finance_sentiment.selectors.trends import DAY, MAX_POINTS, TrendPoint, trend_series
+from apps.finance_sentiment.trading import DayPlan
 
-HOUR, DAY = 3600, 86_400
-# By the width of a value: how many make a season, and how far back is read.
-SEASONS = {HOUR: 24, DAY: 7}
+HOUR = 3600
+# By the width of a value: how far back is read.
 HISTORY = {HOUR: timedelta(days=28), DAY: timedelta(days=365)}
 MEASURES = ("volume", "negatives", "share")
 # A share of few stories is no share: it is pulled towards a quarter by as much as four of them.
@@ -90,7 +91,7 @@ def _bounds(interval: Any) -> dict[str, float | None]:
 def subject_forecast(
     *, subject: Subject, measure: str, width: int, model: str, now: datetime
 ) -> SubjectForecast:
-    """The forecast of a whole season: a day by the hour, a week by the day (of UTC).
+    """The forecast of a whole season: a day by the hour, or a week by the day as the organisation divides it.
 
     The value that is still going on is left out. A series begins with its subject's first story, but not before what
     `HISTORY` reaches back.
@@ -98,8 +99,9 @@ def subject_forecast(
     Raises:
         SeriesTooShort: there is too little past.
     """
-    season = SEASONS[width]
-    end = now - timedelta(seconds=now.timestamp() % width)
+    plan = day_plan() if width == DAY else None
+    season = plan.season if plan else 24
+    end, ahead = _ahead(now, width, season, plan)
     points = trend_series(subject=subject, start=end - HISTORY[width], end=end, width=width)
     points = points[next((n for n, point in enumerate(points) if point.stories), len(points)) :]
     values = [_value(point, measure) for point in points]
@@ -118,9 +120,20 @@ def subject_forecast(
         model=model,
         starts=[point.start for point in points],
         values=values,
-        ahead=[end + timedelta(seconds=width * step) for step in range(season)],
+        ahead=ahead,
         forecast=made,
     )
+
+
+def _ahead(
+    now: datetime, width: int, season: int, plan: DayPlan | None
+) -> tuple[datetime, list[datetime]]:
+    """The end of the past, and the starts of the values of the next season."""
+    if plan is not None:
+        days = plan.next_days(now, season)
+        return days[0].start, [day.start for day in days]
+    end = now - timedelta(seconds=now.timestamp() % width)
+    return end, [end + timedelta(seconds=width * step) for step in range(season)]
 
 
 def _value(point: TrendPoint, measure: str) -> float:
@@ -173,7 +186,7 @@ def _said(subject: Subject, start: date, end: date) -> dict[date, tuple[int, int
         begin = datetime.combine(start + timedelta(days=first), time.min, UTC)
         stop = min(begin + timedelta(days=MAX_POINTS), datetime.combine(end, time.min, UTC))
         for point in trend_series(subject=subject, start=begin, end=stop, width=DAY):
-            said[point.start.date()] = (point.stories, point.stories_negative)
+            said[point.day or point.start.date()] = (point.stories, point.stories_negative)
     return said
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from django.db import connection
 
 from apps.finance_sentiment.models import Subject, SubjectKind, of_topic
+from apps.finance_sentiment.selectors.calendars import day_plan
 from apps.finance_sentiment.selectors.signals import STORED_WIDTHS, stored_width
+from apps.finance_sentiment.trading import Day
 
 # What a chart chooses from by itself.
-CHART_WIDTHS = (5, 10, 30, 60, 300, 900, 3600, 10_800, 86_400)
+DAY = 86_400
+CHART_WIDTHS = (5, 10, 30, 60, 300, 900, 3600, 10_800, DAY)
 MAX_POINTS = 1500
 _CHART_POINTS = 200
 
@@ -23,7 +27,7 @@ class UnfitWidth(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class TrendPoint:
-    """What was published in [start, start + width)."""
+    """What was published in [start, start + width), or on `day` where the buckets are days."""
 
     start: datetime
     documents: int = 0
@@ -33,10 +37,15 @@ class TrendPoint:
     unscored: int = 0
     stories: int = 0
     stories_negative: int = 0
+    day: date | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """The point with its time as text."""
-        return {**asdict(self), "start": self.start.isoformat()}
+        """The point with its times as text."""
+        return {
+            **asdict(self),
+            "start": self.start.isoformat(),
+            "day": self.day.isoformat() if self.day else None,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +87,8 @@ def trend_series(
 ) -> list[TrendPoint]:
     """Every bucket that begins in [start, end), empty ones included, on the grid of Unix time.
 
-    Of `subject`, or of a topic by its label; of everything if neither is given.
+    Of `subject`, or of a topic by its label; of everything if neither is given. Buckets of a day are the days of the
+    organisation (`calendars.day_plan`), the first that in which `start` lies.
 
     Raises:
         UnfitWidth: `width` is no multiple of the stored ones, or there would be too many points.
@@ -92,6 +102,8 @@ def trend_series(
     last = int(end.timestamp())
     if (last - first) / width > MAX_POINTS:
         raise UnfitWidth(f"{(last - first) // width} points; at most {MAX_POINTS} are given")
+    if width == DAY:
+        return _by_day(Subject(kind, key), start, end)
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -115,6 +127,47 @@ def trend_series(
     return [
         TrendPoint(datetime.fromtimestamp(at, UTC), *found.get(at, []))
         for at in range(first, last, width)
+    ]
+
+
+def _by_day(subject: Subject, start: datetime, end: datetime) -> list[TrendPoint]:
+    try:
+        return day_series(subject=subject, days=day_plan().days(start, end))
+    except OverflowError as error:
+        raise UnfitWidth(str(error)) from error
+
+
+def day_series(*, subject: Subject, days: Sequence[Day]) -> list[TrendPoint]:
+    """What was published on each of `days`, which follow each other without gap."""
+    if not days:
+        return []
+    edges = [*(day.start for day in days), days[-1].end]
+    # Where a day begins at half past, as in India, its hours are no stored hours.
+    whole = all(edge.timestamp() % STORED_WIDTHS[-1] == 0 for edge in edges)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT width_bucket(start, %(edges)s::timestamptz[]) AS place,
+                   sum(documents), sum(documents_negative), sum(documents_neutral),
+                   sum(documents_positive), sum(unscored), sum(stories), sum(stories_negative)
+            FROM finance_sentiment_timebucket
+            WHERE width = %(stored)s AND kind = %(kind)s AND key = %(key)s
+              AND start >= %(start)s AND start < %(end)s
+            GROUP BY 1
+            """,
+            {
+                "edges": edges,
+                "stored": STORED_WIDTHS[-1] if whole else STORED_WIDTHS[-2],
+                "kind": subject.kind,
+                "key": subject.key,
+                "start": edges[0],
+                "end": edges[-1],
+            },
+        )
+        found = {place: [int(value) for value in values] for place, *values in cursor.fetchall()}
+    return [
+        TrendPoint(day.start, *found.get(place, [0] * 7), day=day.day)
+        for place, day in enumerate(days, 1)
     ]
 
 

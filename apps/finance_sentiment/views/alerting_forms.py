@@ -28,7 +28,7 @@ from rootstock.common.ids import uuid_of
 from rootstock.tenancy.models import Role
 
 STEPS = 10
-_WEEKDAYS = [
+WEEKDAYS = [
     (0, _("Monday")),
     (1, _("Tuesday")),
     (2, _("Wednesday")),
@@ -46,7 +46,8 @@ _LENGTHS = [
 ]
 
 
-def _zones() -> list[tuple[str, Any]]:
+def zones() -> list[tuple[str, Any]]:
+    """That of the organisation, then every other by name."""
     return [
         ("", _("That of the organisation")),
         *((zone, zone) for zone in sorted(available_timezones())),
@@ -312,13 +313,13 @@ class QuietForm(forms.Form):
     )
     quiet_days = forms.TypedMultipleChoiceField(
         label=_("On the evenings of"),
-        choices=_WEEKDAYS,
+        choices=WEEKDAYS,
         coerce=int,
         required=False,
         widget=forms.CheckboxSelectMultiple,
         help_text=_("Nothing chosen: every day."),
     )
-    time_zone = forms.ChoiceField(label=_("Time zone"), required=False, choices=lazy(_zones, list))
+    time_zone = forms.ChoiceField(label=_("Time zone"), required=False, choices=lazy(zones, list))
     urgent_score = forms.FloatField(
         label=_("Let through from a score of"), required=False, min_value=0, max_value=1e6
     )
