@@ -6,7 +6,10 @@ from typing import Any
 
 from celery import shared_task
 
-from apps.finance_sentiment import understanding_jobs  # noqa: F401 - its kinds of jobs
+from apps.finance_sentiment import (
+    loop_jobs,
+    understanding_jobs,  # noqa: F401 - its kinds of jobs
+)
 from apps.finance_sentiment.services import threads
 from apps.finance_sentiment.services.alerting import escalation, muting, notifying
 from apps.finance_sentiment.services.alerting.sending import Tried, letter_send
@@ -116,3 +119,9 @@ def polls_start() -> None:
 def poll(organisation_id: str, source_id: str, token: str) -> None:
     """Ask one source."""
     source_poll(organisation_id=organisation_id, source_id=source_id, token=token)
+
+
+@shared_task(name="rootstock.finance.loop_clock", ignore_result=True)
+def loop_clock() -> None:
+    """Request what the loop's clock makes due."""
+    loop_jobs.due_request()

@@ -124,6 +124,7 @@ class Migration(migrations.Migration):
                 (
                     "question",
                     models.CharField(
+                        blank=True,
                         choices=[
                             ("sentiment", "Sentiment"),
                             ("topic", "Topics"),
@@ -465,7 +466,7 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="loophead",
             constraint=models.UniqueConstraint(
-                fields=("organisation", "cycle", "question"), name="finance_head_once"
+                fields=("organisation", "cycle", "model"), name="finance_head_once"
             ),
         ),
         migrations.AddConstraint(

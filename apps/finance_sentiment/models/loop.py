@@ -226,7 +226,8 @@ class LoopHead(TenantModel):
         REFUSED = "refused", _("Refused by the gate")
 
     cycle = models.ForeignKey(LoopCycle, on_delete=models.CASCADE, related_name="heads")
-    question = models.CharField(max_length=9, choices=Question.choices)
+    # empty: it only reads with the same encoder
+    question = models.CharField(max_length=9, choices=Question.choices, blank=True)
     # the deployment, which is also the name of its versions
     model = models.CharField(max_length=120)
     snapshot = models.ForeignKey(Snapshot, null=True, on_delete=models.SET_NULL, related_name="+")
@@ -243,7 +244,7 @@ class LoopHead(TenantModel):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["organisation", "cycle", "question"], name="finance_head_once"
+                fields=["organisation", "cycle", "model"], name="finance_head_once"
             ),
         ]
 

@@ -18,6 +18,7 @@ LOOKUP_FUNCTIONS = {
     "slug_taken",
     # sweepers: which message, job, key or detector of any organisation is due, and how many wait
     "finance_due_organisations",
+    "finance_loops_due",
     "finance_due_reports",
     "finance_sources_claim",
     "idempotency_expire",
@@ -45,6 +46,7 @@ LOOKUP_TABLES = {
     "customer_service_conversationentry",
     "customer_service_source",
     "finance_sentiment_document",
+    "finance_sentiment_loopsettings",
     "finance_sentiment_documentwords",
     "finance_sentiment_monitorclock",
     "finance_sentiment_reportsettings",

@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Sequence
 from typing import Any, Final
 
-from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -32,7 +31,7 @@ from rootstock.realtime.services import event_append
 
 MOST_TOPICS: Final = 5
 # Asked before all that was drawn: somebody has looked, and says that it is wrong.
-_FIRST: Final = -1.0
+_FIRST: Final = -1e12
 _LONGEST_SECONDS: Final = 86_400.0
 
 

@@ -206,6 +206,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 2.0,
         "options": {"expires": 10, "queue": "polling"},
     },
+    "finance-loop": {
+        "task": "rootstock.finance.loop_clock",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
     "finance-tick": {"task": "rootstock.finance.tick", "schedule": 3.0, "options": {"expires": 6}},
 }
 
