@@ -49,9 +49,12 @@ def register() -> None:
                 ),
                 Item(_("Rules"), "finance:rules", read, "sliders-horizontal"),
                 Item(_("Forecast"), "finance:forecast", read, "trending-up"),
+                Item(_("Reports"), "finance:reports", read, "file-text"),
                 Item(_("Entities"), "finance:entities", read, "building-2"),
                 Item(_("Topics"), "finance:topics", read, "tags"),
                 Item(_("Sources"), "finance:sources", read, "rss"),
+                Item(_("Label"), "finance:labels", write, "tags"),
+                Item(_("Learning"), "finance:loop", read, "refresh-cw"),
             ],
         )
     )

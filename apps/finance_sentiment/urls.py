@@ -15,5 +15,6 @@ urlpatterns = [
     path("import/", views.ImportView.as_view(), name="import"),
     path("", include("apps.finance_sentiment.views.signal_urls")),
     path("", include("apps.finance_sentiment.views.thread_urls")),
+    path("", include("apps.finance_sentiment.views.loop_urls")),
     path("", include("apps.finance_sentiment.views.report_urls")),
 ]

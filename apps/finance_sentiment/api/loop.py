@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
 
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
@@ -12,9 +11,8 @@ from rest_framework.response import Response
 from apps.finance_sentiment.api import loop_serializers as serializers
 from apps.finance_sentiment.models import Document, LoopCycle
 from apps.finance_sentiment.selectors.candidates import (
-    candidate_next,
     measured,
-    queue_progress,
+    queue_payload,
 )
 from apps.finance_sentiment.selectors.loop import cycles_find, loop_get
 from apps.finance_sentiment.services.loop.candidates import candidate_skip, candidates_draw
@@ -39,7 +37,7 @@ class LabelQueueView(ApiView):
     @extend_schema(operation_id="finance_labels_queue", responses={200: serializers.QueueOutput})
     def get(self, request: OrganisationRequest) -> Response:
         """Read the next document for you, and why it is asked about."""
-        return Response(queue_json(request.actor))
+        return Response(serializers.QueueOutput(queue_payload(request.actor)).data)
 
 
 class DocumentSkipView(ApiView):
@@ -56,7 +54,7 @@ class DocumentSkipView(ApiView):
         """Skip a document, and read the next one; others are still asked about it."""
         document = get_object_or_404(Document, pk=document_id)
         candidate_skip(document=document, actor=request.actor)
-        return Response(queue_json(request.actor))
+        return Response(serializers.QueueOutput(queue_payload(request.actor)).data)
 
 
 class MeasuredView(ApiView):
@@ -210,25 +208,3 @@ class CycleCancelView(_CycleActView):
     def act(self, cycle: LoopCycle, actor: Actor) -> LoopCycle:
         """Stop it."""
         return cycle_cancel(cycle=cycle, actor=actor)
-
-
-def queue_json(actor: Actor) -> dict[str, Any]:
-    """The next document for a person, as `QueueOutput` describes it."""
-    asked = candidate_next(actor)
-    document = asked.document if asked else None
-    return dict(
-        serializers.QueueOutput(
-            {
-                "document": document.pk if document else None,
-                "title": document.title if document else "",
-                "body": document.body[:2000] if document else "",
-                "source": document.source if document else "",
-                "url": document.url if document else "",
-                "language": document.language_detected if document else "",
-                "published_at": document.published_at if document else None,
-                "reasons": asked.reasons if asked else [],
-                "blind": asked.blind if asked else False,
-                "progress": queue_progress(actor),
-            }
-        ).data
-    )

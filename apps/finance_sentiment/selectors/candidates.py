@@ -22,6 +22,7 @@ from rootstock.common.actors import Actor
 
 # 95 %
 _Z: Final = 1.96
+_SHOWN_CHARACTERS: Final = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,29 @@ def queue_progress(actor: Actor) -> QueueProgress:
             row["reason"]: row["n"] for row in waiting.values("reason").annotate(n=Count("pk"))
         },
     )
+
+
+def queue_payload(actor: Actor) -> dict[str, Any]:
+    """The next document for a person and how far the queue is, as pages and the API show it."""
+    asked = candidate_next(actor)
+    document = asked.document if asked else None
+    progress = queue_progress(actor)
+    return {
+        "document": str(document.pk) if document else None,
+        "title": document.title if document else "",
+        "body": document.body[:_SHOWN_CHARACTERS] if document else "",
+        "source": document.source if document else "",
+        "url": document.url if document else "",
+        "language": document.language_detected if document else "",
+        "published_at": document.published_at.isoformat() if document else None,
+        "reasons": list(asked.reasons) if asked else [],
+        "blind": asked.blind if asked else False,
+        "progress": {
+            "waiting": progress.waiting,
+            "today": progress.today,
+            "reasons": progress.reasons,
+        },
+    }
 
 
 def measured() -> list[Measured]:

@@ -1,0 +1,234 @@
+"""The whole loop for real on a tiny encoder: labels, collected text, training, gate, deployment."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.test import Client
+
+from apps.finance_sentiment import loop_jobs
+from apps.finance_sentiment.models import Document, LoopCycle, LoopSettings, Mention
+from apps.finance_sentiment.selectors.loop import heads_of, loop_get
+from apps.finance_sentiment.services.loop import rows
+from apps.finance_sentiment.services.loop.cycles import (
+    cycle_advance,
+    cycle_cancel,
+    cycle_deploy,
+    cycle_run_now,
+    cycle_start,
+)
+from apps.finance_sentiment.services.loop.labels import label_give
+from apps.finance_sentiment.services.loop.settings import loop_run_due, loop_settings_update
+from rootstock.common.actors import Actor
+from rootstock.common.problems import Problem
+from rootstock.jobs.models import Job
+from rootstock.modelhub.models import Deployment, ModelVersion
+from rootstock.modelhub.services import gate_policy_update
+from rootstock.outbox.models import OutboxMessage
+from rootstock.tenancy.models import Organisation
+from rootstock.tenancy.scope import organisation_scope
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "modelhub"))
+from modelhub_helpers import make_examples, write_tiny_base
+
+ADA = Actor("user", "01", "Ada")
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture(autouse=True)
+def _settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test's own transaction holds back nothing."""
+    moment = lambda: datetime.now(UTC) + timedelta(seconds=1)  # noqa: E731
+    monkeypatch.setattr(rows, "settled", moment)
+    monkeypatch.setattr("apps.finance_sentiment.model_rows.settled", moment)
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    """A tiny encoder that can hide words."""
+    from transformers import AutoModel, AutoTokenizer
+
+    path = write_tiny_base(tmp_path / "tiny")
+    tokenizer = AutoTokenizer.from_pretrained(path)
+    tokenizer.add_special_tokens({"mask_token": "[MASK]"})
+    tokenizer.save_pretrained(path)
+    model = AutoModel.from_pretrained(path)
+    model.resize_token_embeddings(len(tokenizer))
+    model.save_pretrained(path)
+    return path
+
+
+def label_documents(count: int) -> None:
+    """Documents that people gave the sentiment that their words tell; the model had said neutral of all."""
+    for number, example in enumerate(make_examples(count)):
+        text = f"{example.text} group {number % 7}"
+        document = Document.objects.create(
+            external_id=str(number), source="Wire", title=text, language_detected="en",
+            published_at=NOW, received_at=NOW, scored_at=NOW, status="scored",
+            sentiment="neutral", sentiment_probabilities={"neutral": 0.9}, topics=["markets"],
+        )  # fmt: skip
+        first = len(text.split(maxsplit=1)[0])
+        Mention.objects.create(
+            document=document, surface=text[:first], folded=text[:first], start=0, end=first,
+            published_at=NOW,
+        )  # fmt: skip
+        label = [str(example.label)]
+        label_give(document=document, question="sentiment", values=label, actor=ADA)
+        label_give(document=document, question="entity", values=label, actor=ADA, end=first)
+
+
+@pytest.fixture
+def here(live_db: None, organisation: Organisation, artifacts: Path) -> Iterator[Organisation]:
+    return organisation
+
+
+@pytest.mark.slow
+def test_labels_become_deployed_models_that_share_an_encoder(
+    here: Organisation, tiny: Path
+) -> None:
+    seen: list[str] = []
+    with organisation_scope(here.pk):
+        label_documents(120)
+        for name in ("finance.sentiment", "finance.entity_sentiment"):
+            checks = {"latency": {"enabled": False}, "quality": {"enabled": False}}
+            gate_policy_update(deployment=name, checks=checks, actor=ADA)
+        assert loop_get().step == "start"
+        options = {"base": str(tiny), "epochs": 4.0}
+        cycle = cycle_start(actor=ADA, options=options, queue_job=False)
+        with pytest.raises(Problem, match="under way"):
+            cycle_start(actor=ADA)
+
+    done = cycle_run_now(cycle=cycle, on_progress=lambda _part, phase, _text: seen.append(phase))
+
+    with organisation_scope(here.pk):
+        assert (done.state, done.error) == ("waiting", "")
+        assert done.document_count == 120
+        assert done.encoder is not None
+        assert done.encoder.task == "masked-language-model"
+        heads = {head.question: head for head in heads_of(done)}
+        assert set(heads) == {"sentiment", "entity"}
+        versions = [head.version for head in heads.values()]
+        assert all(version and version.parent == done.encoder for version in versions)
+        assert loop_get().step == "decide"
+        assert not Deployment.objects.exists()
+        cycle_deploy(cycle=done, actor=ADA)
+        deployed = {row.name: row.version for row in Deployment.objects.all()}
+        assert deployed == {head.model: head.version for head in heads.values()}
+        state = loop_get()
+        assert (state.step, state.new_labels) == ("label", 0)
+        assert {lesson.is_newest for lesson in state.lessons if lesson.version} == {True}
+        figure = next(row.figure for row in state.lessons if row.question == "sentiment")
+        assert figure is not None
+        # A correction goes into the same data set, and the next cycle goes on from what is deployed.
+        label_give(
+            document=Document.objects.latest("id"), question="sentiment", values=["neutral"],
+            actor=Actor("user", "02", "Bob"),
+        )  # fmt: skip
+        loop_settings_update(values={"adapts": False, "deploys": True}, actor=ADA)
+
+    call_command("finance_loop", "--organisation", here.slug, "--epochs", "1")
+
+    with organisation_scope(here.pk):
+        second = LoopCycle.objects.get(number=2)
+        assert (second.state, second.new_labels) == ("done", 1)
+        newest = ModelVersion.objects.filter(name="finance.sentiment").latest("number")
+        assert newest.number == 2
+        assert newest.parent == heads["sentiment"].version
+        outcomes = {head.outcome for head in heads_of(second)}
+        assert outcomes == {"deployed"}, [head.note for head in heads_of(second)]
+
+
+def run_job(job: Job) -> None:
+    from rootstock.jobs.runner import job_run
+
+    job_run(job_id=job.pk)
+
+
+def test_what_cannot_be_learned_says_why(scope: Organisation, artifacts: Path) -> None:
+    with pytest.raises(Problem, match="Nobody has labelled"):
+        cycle_start(actor=ADA)
+    label_documents(1)
+    cycle = cycle_start(actor=ADA)
+    assert cycle.job is not None
+    cycle_advance(cycle_id=cycle.pk)
+    cycle.refresh_from_db()
+    assert cycle.state == "collecting"
+    loop_jobs.cycles.cycle_collect(
+        cycle=cycle, scope=lambda: organisation_scope(scope.pk), on_progress=lambda *_: None
+    )
+    Job.objects.filter(pk=cycle.job.pk).update(state="succeeded")
+    cycle_advance(cycle_id=cycle.pk)
+    cycle.refresh_from_db()
+    assert cycle.state == "failed"
+    assert "label" in cycle.error
+
+
+def test_a_cycle_is_looked_after_and_can_be_stopped(scope: Organisation, artifacts: Path) -> None:
+    label_documents(2)
+    cycle = cycle_start(actor=ADA)
+    assert OutboxMessage.objects.filter(topic="finance.loop.advance").count() == 1
+    cycle_advance(cycle_id=cycle.pk)
+    assert OutboxMessage.objects.filter(topic="finance.loop.advance").count() == 1
+    stopped = cycle_cancel(cycle=cycle, actor=ADA)
+    assert stopped.state == "cancelled"
+    assert Job.objects.get(pk=cycle.job_id).state == "cancelled"
+    with pytest.raises(Problem, match="ended"):
+        cycle_cancel(cycle=stopped, actor=ADA)
+
+
+def test_the_clock_begins_a_cycle_when_enough_was_said(
+    scope: Organisation, artifacts: Path
+) -> None:
+    loop_settings_update(values={"enabled": True, "least_labels": 6}, actor=ADA)
+    LoopSettings.objects.update(next_cycle_at=NOW - timedelta(hours=1))
+    label_documents(2)
+    loop_run_due()
+    assert not LoopCycle.objects.exists()
+    assert LoopSettings.objects.get().next_cycle_at > NOW
+    label_documents_more()
+    LoopSettings.objects.update(next_cycle_at=NOW - timedelta(hours=1))
+    loop_run_due()
+    assert LoopCycle.objects.get().actor_kind == "system"
+
+
+def label_documents_more() -> None:
+    for document in Document.objects.all():
+        label_give(
+            document=document,
+            question="sentiment",
+            values=["neutral"],
+            actor=Actor("user", "02", "Bob"),
+        )
+
+
+def test_pages_and_rest_show_the_loop(scope: Organisation, artifacts: Path, make_user: Any) -> None:
+    label_documents(2)
+    client = Client()
+    client.force_login(make_user(scope, "manager", "ada@example.com"))
+    page = client.get("/public-opinion/learning/").content.decode()
+    assert "Start a cycle" in page
+    assert "4" in page
+    assert client.get("/public-opinion/labels/").status_code == 200
+    assert client.post("/public-opinion/learning/candidates/").status_code == 302
+    changed = client.patch(
+        "/api/v1/finance/loop", {"every_days": 3}, content_type="application/json"
+    )
+    assert changed.json()["every_days"] == 3
+    refused = client.post("/public-opinion/learning/settings/", {"every_days": "0"})
+    assert refused.status_code == 422
+    started = client.post("/api/v1/finance/loop/cycles", {}, content_type="application/json")
+    assert (started.status_code, started.json()["state"]) == (202, "collecting")
+    state = client.get("/api/v1/finance/loop").json()
+    assert (state["step"], state["labels"]) == ("wait", 4)
+    assert state["cycle"]["id"] == started.json()["id"]
+    assert "Collect labels for cycle 1" in client.get("/public-opinion/learning/").content.decode()
+    stopped = client.post("/public-opinion/learning/act/", {"act": "cancel", "cycle": "1"})
+    assert stopped.status_code == 302
+    listed = client.get("/api/v1/finance/loop/cycles").json()["results"]
+    assert [each["state"] for each in listed] == ["cancelled"]
