@@ -10,7 +10,7 @@ from apps.finance_sentiment import (
     loop_jobs,
     understanding_jobs,  # noqa: F401 - its kinds of jobs
 )
-from apps.finance_sentiment.services import threads
+from apps.finance_sentiment.services import reports, threads
 from apps.finance_sentiment.services.alerting import escalation, muting, notifying
 from apps.finance_sentiment.services.alerting.sending import Tried, letter_send
 from apps.finance_sentiment.services.alerts import mutes_announce
@@ -74,6 +74,12 @@ def mute(payload: dict[str, Any]) -> None:
     mutes_announce()
 
 
+@handler(reports.TOPIC)
+def report(payload: dict[str, Any]) -> None:
+    """Make and send the daily report that is due."""
+    reports.report_due_make()
+
+
 def _send(payload: dict[str, Any]) -> Tried | None:
     with message_scope():
         letter = notifying.letter_read(payload["notification_id"])
@@ -106,6 +112,9 @@ def tick() -> None:
                 scoring_request()
             if row["detect"]:
                 detection_request()
+    for row in call_lookup("finance_due_reports"):
+        with organisation_scope(row["organisation_id"]):
+            reports.report_request()
 
 
 @shared_task(name="rootstock.finance.polls_start", ignore_result=True, acks_late=False)

@@ -11,6 +11,7 @@ from apps.finance_sentiment.api import (
     documents,
     entity_urls,
     exports,
+    reports,
     signal_urls,
     signals,
     threads,
@@ -31,5 +32,6 @@ urlpatterns = [
     *threads.urlpatterns,
     *desk_urls.urlpatterns,
     *exports.urlpatterns,
+    *reports.urlpatterns,
     *calendars.urlpatterns,
 ]

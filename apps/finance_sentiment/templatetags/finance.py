@@ -12,6 +12,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
+from apps.finance_sentiment.models import Alert
 from rootstock.web.templatetags.ui import icon
 from rootstock.web.timerange import TimeRange
 
@@ -57,3 +58,15 @@ def _text(value: Any) -> str:
     if isinstance(value, datetime):
         return value.isoformat()
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+@register.simple_tag
+def alert_state(state: str) -> str:
+    """The word for an alert's state."""
+    return str(dict(Alert.State.choices).get(state, state))
+
+
+@register.filter
+def is_web(address: str) -> bool:
+    """Whether it may be a link: what sources give as an address can be anything."""
+    return address.startswith(("https://", "http://"))

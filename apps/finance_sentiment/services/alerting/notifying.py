@@ -16,16 +16,23 @@ from apps.finance_sentiment.models import (
     AlertChannel,
     AlertEntry,
     AlertGroup,
+    DailyReport,
     Medium,
     NoticeSettings,
     Notification,
     NotificationAttempt,
 )
+from apps.finance_sentiment.reporting import report_write
 from apps.finance_sentiment.selectors.alerts import alert_payload
 from apps.finance_sentiment.services.alerting.log import entries_write
 from apps.finance_sentiment.services.alerting.quiet import due_at
 from apps.finance_sentiment.services.alerting.sending import Letter, Tried
-from apps.finance_sentiment.services.alerting.texts import notification_text, webhook_data
+from apps.finance_sentiment.services.alerting.texts import (
+    Text,
+    notification_text,
+    report_data,
+    webhook_data,
+)
 from rootstock.common.problems import Problem
 from rootstock.outbox.services import outbox_write
 from rootstock.realtime.services import event_append_many
@@ -37,6 +44,7 @@ STREAM = "finance.alerts"
 # Before the second, third … seventh try.
 WAITS = [timedelta(seconds=seconds) for seconds in (10, 60, 300, 900, 3600, 4 * 3600)]
 MOST_IN_DIGEST = 200
+_NEVER_HELD = (Notification.Reason.TEST, Notification.Reason.REPORT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +130,13 @@ def notifications_make(
     reason: Notification.Reason,
     token: str,
     group: AlertGroup | None = None,
+    report: DailyReport | None = None,
     now: datetime | None = None,
 ) -> list[Notification]:
-    """One notification for each target that has none of this token yet; each is sent when its target wants it."""
+    """One notification for each target that has none of this token yet; each is sent when its target wants it.
+
+    A report comes at the time that the organisation has chosen for it, so neither quiet hours nor a digest hold it.
+    """
     now = now or timezone.now()
     zone = ZoneInfo(_organisation().time_zone)
     score = max((alert.peak_score for alert in alerts), default=0.0)
@@ -133,7 +145,7 @@ def notifications_make(
         is_here = target.medium == Medium.IN_APP
         due = due_at(
             now,
-            [] if is_here or reason == Notification.Reason.TEST else _wishes(target),
+            [] if is_here or reason in _NEVER_HELD else _wishes(target),
             score=score,
             default_zone=zone,
         )
@@ -146,6 +158,7 @@ def notifications_make(
                 "channel": target.channel,
                 "user_id": target.user_id,
                 "alerts": [alert.pk for alert in alerts],
+                "report": report,
                 "due_at": due.at,
                 "held": due.held,
                 "state": Notification.State.SENT if is_here else Notification.State.WAITING,
@@ -197,7 +210,7 @@ def letter_read(notification_id: str, *, now: datetime | None = None) -> Letter 
     now = now or timezone.now()
     first = (
         Notification.objects.select_for_update(of=("self",))
-        .select_related("channel", "user")
+        .select_related("channel", "user", "report")
         .filter(pk=notification_id, state=Notification.State.WAITING)
         .first()
     )
@@ -209,14 +222,22 @@ def letter_read(notification_id: str, *, now: datetime | None = None) -> Letter 
     if not address or (first.channel and not first.channel.enabled):
         _drop(batch)
         return None
-    if not alerts and first.reason != Notification.Reason.TEST:
+    if not alerts and first.report is None and first.reason != Notification.Reason.TEST:
         _drop(batch)
         return None
     organisation = _organisation()
     language = (first.user.language if first.user else "") or organisation.language
     reason = first.reason if len({row.reason for row in batch}) == 1 else "firing"
+    zone = ZoneInfo(organisation.time_zone)
+    page, data = "", {}
     with translation.override(language):
-        text = notification_text(reason, alerts, zone=ZoneInfo(organisation.time_zone))
+        if first.report is not None:
+            written = report_write(first.report, zone=zone)
+            text, page = Text(written.subject, written.text), written.page
+            data = report_data(first.report)
+        else:
+            text = notification_text(reason, alerts, zone=zone)
+            data = webhook_data(reason, alerts)
     Notification.objects.filter(pk__in=[row.pk for row in batch]).update(
         sent_with=first.pk, subject=text.subject
     )
@@ -227,7 +248,8 @@ def letter_read(notification_id: str, *, now: datetime | None = None) -> Letter 
         subject=text.subject,
         body=text.body,
         secret=first.channel.secret if first.channel else "",
-        data=webhook_data(reason, alerts) if first.medium == Medium.WEBHOOK else {},
+        data=data if first.medium == Medium.WEBHOOK else {},
+        page=page,
     )
 
 

@@ -9,7 +9,7 @@ from email.utils import make_msgid
 from smtplib import SMTPException, SMTPRecipientsRefused
 from typing import Any
 
-from django.core.mail import EmailMessage
+from django.core.mail import EmailMultiAlternatives
 from django.utils import timezone
 
 from apps.finance_sentiment.models import Medium
@@ -33,6 +33,8 @@ class Letter:
     body: str
     secret: str = ""
     data: dict[str, Any] = field(default_factory=dict)
+    # An HTML document: the mail shows it, and has it as a file as well, for programs that cut its charts out.
+    page: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +60,15 @@ def letter_send(letter: Letter) -> Tried:
 def _email(letter: Letter) -> Tried:
     # The id stays the same at every try, so that mailboxes show a repeated message once.
     domain = make_msgid(domain="rootstock.invalid").rpartition("@")[2]
-    message = EmailMessage(
+    message = EmailMultiAlternatives(
         subject=letter.subject,
         body=letter.body,
         to=[letter.address],
         headers={"Message-ID": f"<{letter.id}@{domain}", "Auto-Submitted": "auto-generated"},
     )
+    if letter.page:
+        message.attach_alternative(letter.page, "text/html")
+        message.attach("report.html", letter.page, "text/html")
     try:
         message.send()
     except SMTPRecipientsRefused as error:
@@ -73,10 +78,14 @@ def _email(letter: Letter) -> Tried:
     return Tried(True)
 
 
+def _event_type(reason: str) -> str:
+    return "finance.report.made" if reason == "report" else f"finance.alert.{reason}"
+
+
 def _webhook(letter: Letter) -> Tried:
     now = timezone.now()
     message = {
-        "type": f"finance.alert.{letter.data.get('reason', 'firing')}",
+        "type": _event_type(letter.data.get("reason", "firing")),
         "timestamp": now.isoformat(),
         "data": {**letter.data, "text": f"{letter.subject}\n\n{letter.body}"},
     }

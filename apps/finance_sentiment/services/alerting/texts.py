@@ -14,7 +14,8 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from apps.finance_sentiment.models import Alert, Notification
+from apps.finance_sentiment.models import Alert, DailyReport, Notification
+from apps.finance_sentiment.reporting import report_address
 from apps.finance_sentiment.selectors.alerts import alert_payload, subject_label
 
 STORIES = 3
@@ -56,6 +57,21 @@ def webhook_data(reason: str, alerts: Sequence[Alert]) -> dict[str, Any]:
             {**alert_payload(alert), "url": alert_address(alert)} for alert in alerts[:ALERTS]
         ],
         "total": len(alerts),
+    }
+
+
+def report_data(report: DailyReport) -> dict[str, Any]:
+    """What a program is sent of a report: its figures, and where the whole of it is read."""
+    return {
+        "reason": Notification.Reason.REPORT.value,
+        "report": {
+            "id": str(report.pk),
+            "day": report.day.isoformat(),
+            "starts_at": report.starts_at.isoformat(),
+            "ends_at": report.ends_at.isoformat(),
+            "summary": report.content.get("summary", {}),
+            "url": report_address(report),
+        },
     }
 
 
