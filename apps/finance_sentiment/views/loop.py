@@ -128,9 +128,13 @@ def loop_settings(request: PageRequest) -> HttpResponse:
         raise PermissionDenied
     form = LoopSettingsForm(request.POST)
     if form.is_valid():
-        loop_settings_update(values=form.cleaned_data, actor=request.actor)
-        messages.success(request, _("Stored."))
-        return redirect("finance:loop")
+        try:
+            loop_settings_update(values=form.cleaned_data, actor=request.actor)
+        except Problem as problem:
+            form.add_error("base", str(problem.detail))
+        else:
+            messages.success(request, _("Stored."))
+            return redirect("finance:loop")
     data = {"stream": STREAM, "lastEventId": None, "part": "loop"}
     context = _loop(request) | {"form": form, "data": data}
     return render(request, "finance_sentiment/loop/loop.html", context, status=422)

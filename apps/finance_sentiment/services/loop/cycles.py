@@ -54,6 +54,7 @@ from rootstock.modelhub.services import (
 from rootstock.modelhub.services.events import authored
 from rootstock.modelhub.together import together_now
 from rootstock.modelhub.training_process import TrainingFailed
+from rootstock.modelhub.training_settings import check_config
 from rootstock.outbox.services import outbox_write
 from rootstock.realtime.services import event_append
 from rootstock.tenancy.scope import organisation_scope
@@ -86,7 +87,7 @@ def cycle_start(
     Without `queue_job` nothing starts by itself: the caller goes on with `cycle_run_now`.
 
     Raises:
-        Problem: 409, one is under way, or nobody has said anything yet.
+        Problem: 409, one is under way, or nobody has said anything yet; 422, there is no such base.
     """
     if LoopCycle.objects.exclude(state__in=LoopCycle.ENDED).exists():
         raise Problem(409, "cycle-under-way", _("A cycle is under way already."))
@@ -94,6 +95,7 @@ def cycle_start(
     if not standing:
         raise Problem(409, "no-labels", _("Nobody has labelled a document yet."))
     settings = settings_get()
+    base_check((options or {}).get("base"))
     chosen = {name: getattr(settings, name) for name in OPTIONS}
     chosen |= {key: value for key, value in (options or {}).items() if value is not None}
     last = LoopCycle.objects.aggregate(last=Max("number"))["last"] or 0
@@ -124,6 +126,21 @@ def cycle_start(
     )
     _tell(cycle)
     return cycle
+
+
+def base_check(base: str | None) -> None:
+    """Refuse what is no name of a base model; empty is none.
+
+    Raises:
+        Problem: 422, with what is allowed.
+    """
+    if not base:
+        return
+    try:
+        check_config({"base": base}, task="text-classification")
+    except ModelhubError as error:
+        pointer = [{"pointer": "/base", "detail": error.message}]
+        raise Problem(422, "invalid", error.message, errors=pointer) from error
 
 
 def cycle_collect(

@@ -11,7 +11,7 @@ from django.utils import timezone
 from apps.finance_sentiment.models import LoopSettings
 from apps.finance_sentiment.selectors.loop import labels_new
 from apps.finance_sentiment.services.loop.candidates import candidates_draw
-from apps.finance_sentiment.services.loop.cycles import cycle_start
+from apps.finance_sentiment.services.loop.cycles import base_check, cycle_start
 from rootstock.audit.services import audit_record
 from rootstock.common.actors import SYSTEM, Actor
 from rootstock.common.problems import Problem
@@ -26,7 +26,12 @@ _FIELDS: Final = (
 
 
 def loop_settings_update(*, values: Mapping[str, Any], actor: Actor) -> LoopSettings:
-    """Change the settings; what is not named stays."""
+    """Change the settings; what is not named stays.
+
+    Raises:
+        Problem: 422, there is no such base.
+    """
+    base_check(values.get("base"))
     LoopSettings.objects.bulk_create([LoopSettings()], ignore_conflicts=True)
     row: LoopSettings = LoopSettings.objects.select_for_update().get()
     changes = {
