@@ -6,6 +6,7 @@ import { announce, h, icon, typing } from "../lib/dom";
 import { subscribe } from "../lib/events";
 import { formatMoment, formatPercent } from "../lib/format";
 import { t, tn } from "../lib/i18n";
+import { startRelabel } from "../lib/relabel";
 import { toast } from "../lib/toast";
 import { shortcut } from "../shell/keyboard";
 import { command } from "../shell/palette";
@@ -396,6 +397,7 @@ function move(step: 1 | -1): void {
 
 shortcut("j", () => move(1));
 shortcut("k", () => move(-1));
+startRelabel();
 shortcut("/", () => document.getElementById("live-search")?.focus());
 command(t("Pause or resume the headlines"), "pause", () => setPaused(!paused));
 document.addEventListener("keydown", (event) => {

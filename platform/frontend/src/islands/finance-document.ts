@@ -1,0 +1,4 @@
+// One document: labels by keyboard.
+import { startRelabel } from "../lib/relabel";
+
+startRelabel();
