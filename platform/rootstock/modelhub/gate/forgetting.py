@@ -17,17 +17,17 @@ from rootstock.modelhub.gate.base import (
     Outcome,
     measured_split,
 )
-from rootstock.modelhub.models import Snapshot
+from rootstock.modelhub.models import ModelVersion, Snapshot
 
 LOSS = allowed_loss(3.0)
 
 
 def needs(candidate: Candidate) -> list[Need]:
-    """The candidate and its parent on every snapshot that an ancestor was trained on."""
-    parent = candidate.ancestors[0] if candidate.ancestors else None
-    if parent is None:
+    """The candidate and its parent on every snapshot that an ancestor of the same question was trained on."""
+    kin = _kin(candidate)
+    if not kin:
         return []
-    wanted = []
+    parent, wanted = kin[0], []
     for snapshot in _earlier(candidate):
         split = measured_split(snapshot)
         wanted += [Need(candidate.version, snapshot, split), Need(parent, snapshot, split)]
@@ -36,11 +36,12 @@ def needs(candidate: Candidate) -> list[Need]:
 
 def judge(candidate: Candidate, limits: Limits, figures: Figures) -> Finding:
     """On each earlier snapshot the main number is not much below the parent's."""
-    if not candidate.ancestors:
+    kin = _kin(candidate)
+    if not kin:
         return Finding(
             Outcome.NOT_APPLICABLE, gettext_noop("It was not trained from another version.")
         )
-    parent = candidate.ancestors[0]
+    parent = kin[0]
     wanted = needs(candidate)
     if not wanted:
         message = gettext_noop("The versions before it were trained on no other snapshot.")
@@ -88,10 +89,25 @@ def _row(found: Against) -> dict[str, Any]:
     }
 
 
+def _kin(candidate: Candidate) -> list[ModelVersion]:
+    """Ancestors that answered the same question, the nearest first.
+
+    An encoder that was only pretrained, or the version of another head, gave its encoder and has nothing to be
+    forgotten: it is of another task, or knows none of the labels.
+    """
+    version = candidate.version
+    labels = set(version.labels)
+    return [
+        ancestor
+        for ancestor in candidate.ancestors
+        if ancestor.task == version.task and (not labels or labels & set(ancestor.labels))
+    ]
+
+
 def _earlier(candidate: Candidate) -> list[Snapshot]:
     """Snapshots of the ancestors, the oldest first, without the candidate's own."""
     found: dict[Any, Snapshot] = {}
-    for ancestor in reversed(candidate.ancestors):
+    for ancestor in reversed(_kin(candidate)):
         if ancestor.snapshot is not None and ancestor.snapshot_id != candidate.version.snapshot_id:
             found.setdefault(ancestor.snapshot_id, ancestor.snapshot)
     return list(found.values())
