@@ -69,7 +69,9 @@ def report_address(report: DailyReport) -> str:
 def report_page(report: DailyReport, *, zone: ZoneInfo) -> str:
     """The report as a document of its own, with its styles in it."""
     context = {**report_context(report, zone=zone), "address": report_address(report)}
-    return render_to_string("finance_sentiment/reports/document.html", context)
+    # A worker has no time zone in force, and templates show times in the one that is.
+    with timezone.override(zone):
+        return render_to_string("finance_sentiment/reports/document.html", context)
 
 
 def report_write(report: DailyReport, *, zone: ZoneInfo) -> WrittenReport:

@@ -168,6 +168,7 @@ def test_subscribers_get_it_once_by_mail_with_the_whole_report(
     letter, program = sorted(worker.sent, key=lambda letter: letter.medium)
     assert letter.subject == "2026年3月4日舆情日报"
     assert "<svg" in letter.page
+    assert "2026-03-04 08:00 (Asia/Shanghai)" in letter.page
     assert program.data["report"]["summary"]["negative"] == 60
     letter_send(letter)
     (message,) = mailoutbox
