@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import re
 import sys
 from collections.abc import Iterator
@@ -26,11 +28,13 @@ from apps.finance_sentiment.services.loop.cycles import (
 )
 from apps.finance_sentiment.services.loop.labels import label_give
 from apps.finance_sentiment.services.loop.settings import loop_run_due, loop_settings_update
+from ml_core.__main__ import main
 from rootstock.common.actors import Actor
 from rootstock.common.problems import Problem
 from rootstock.jobs.models import Job
 from rootstock.modelhub.models import Deployment, TrainingRun
 from rootstock.modelhub.services import gate_policy_update
+from rootstock.modelhub.training_process import Ended
 from rootstock.outbox.models import OutboxMessage
 from rootstock.tenancy.models import Organisation
 from rootstock.tenancy.scope import organisation_scope
@@ -85,6 +89,21 @@ def label_documents(count: int) -> None:
         label_give(document=document, question="entity", values=label, actor=ADA, end=first)
 
 
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ml_core's commands run here: a dozen processes that each import torch would be most of the test's time."""
+
+    def run(arguments: list[str], *, directory: Path, tick: Any, **_: Any) -> Ended:
+        output = io.StringIO()
+        with contextlib.chdir(directory), contextlib.redirect_stdout(output):
+            assert main(arguments) == 0
+        tick()
+        return Ended(output=output.getvalue(), peak_memory_mb=0)
+
+    for module in ("runs", "evaluations"):
+        monkeypatch.setattr(f"rootstock.modelhub.{module}.run_command", run)
+
+
 def refusals(cycle: LoopCycle) -> list[str]:
     """What the gate did not pass, in its words."""
     return [
@@ -103,7 +122,7 @@ def here(live_db: None, organisation: Organisation, artifacts: Path) -> Iterator
 
 @pytest.mark.slow
 def test_labels_become_deployed_models_that_share_an_encoder(
-    here: Organisation, tiny: Path, monkeypatch: pytest.MonkeyPatch
+    here: Organisation, tiny: Path, in_process: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
         "rootstock.modelhub.gate.loads.load_version",
