@@ -163,7 +163,8 @@ def stories_near(*, reports: Sequence[Report], within: timedelta, cosine: float)
         cursor.execute("SELECT set_config('hnsw.iterative_scan', 'relaxed_order', true)")
         cursor.execute(
             f"""
-            WITH told AS (
+            -- Materialised, or a vector is read from its text again for every row that it is compared with.
+            WITH told AS MATERIALIZED (
                 SELECT vector::halfvec AS vector, at
                 FROM unnest(%(vectors)s::text[], %(times)s::timestamptz[]) AS told (vector, at)
             ),

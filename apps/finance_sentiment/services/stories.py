@@ -12,7 +12,12 @@ from django.db import connection
 
 from apps.finance_sentiment.inference import Reading, estimated_jaccard, near_duplicate
 from apps.finance_sentiment.models import Story, StoryBand, ThreadStory
-from apps.finance_sentiment.services.threads import stories_await, threads_lock, threads_refresh
+from apps.finance_sentiment.services.threads import (
+    stories_await,
+    threading_request,
+    threads_lock,
+    threads_refresh,
+)
 from rootstock.common.ids import uuid7
 from rootstock.tenancy.scope import current_organisation_id
 
@@ -142,15 +147,14 @@ def stories_assign(*, tellings: Sequence[Telling]) -> dict[uuid.UUID, uuid.UUID]
 
 
 def stories_refresh(*, story_ids: Iterable[uuid.UUID]) -> list[datetime]:
-    """Recompute stories from their documents, and their threads; stories without any are removed.
+    """Recompute stories from their documents, and their threads; stories without any are removed, those that wait for a
+    thread get it soon after.
 
     Returns the moments whose buckets counted a story before or count one now.
     """
     wanted = list(set(story_ids))
     threads = set(
-        ThreadStory.objects.filter(story_id__in=wanted, thread__isnull=False).values_list(
-            "thread_id", flat=True
-        )
+        ThreadStory.objects.filter(story_id__in=wanted).values_list("thread_id", flat=True)
     )
     with connection.cursor() as cursor:
         cursor.execute(
@@ -161,9 +165,12 @@ def stories_refresh(*, story_ids: Iterable[uuid.UUID]) -> list[datetime]:
         cursor.execute(_REFRESH, {"stories": wanted})
         moments += [row[0] for row in cursor.fetchall()]
         cursor.execute(_REMOVE_EMPTY, [wanted])
-    if threads:
+    if threads - {None}:
         threads_lock()
         threads_refresh(thread_ids=threads)
+    if None in threads:
+        # After the lock: whoever holds that may be about to write the same request, and wait for ours.
+        threading_request()
     return moments
 
 

@@ -83,11 +83,10 @@ def threading_request(*, at: datetime | None = None) -> None:
 
 
 def stories_await(*, stories: Iterable[tuple[uuid.UUID, datetime]]) -> None:
-    """Let new stories, each with when it was first seen, wait for their thread."""
-    rows = [ThreadStory(story_id=story, first_seen_at=moment) for story, moment in stories]
-    if rows:
-        ThreadStory.objects.bulk_create(rows)
-        threading_request()
+    """Let new stories, each with when it was first seen, wait for their thread. The caller requests it, late."""
+    ThreadStory.objects.bulk_create(
+        ThreadStory(story_id=story, first_seen_at=moment) for story, moment in stories
+    )
 
 
 def threads_read(*, organisation_id: uuid.UUID | str) -> ReadBatch:
