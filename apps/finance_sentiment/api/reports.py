@@ -86,7 +86,7 @@ class ReportSubscriptionInput(serializers.Serializer[Any]):
 class ReportSubscriptionOutput(serializers.ModelSerializer[ReportSubscription]):
     """Who gets every report."""
 
-    label = serializers.SerializerMethodField()
+    label = serializers.SerializerMethodField()  # type: ignore[assignment]
 
     class Meta:
         model = ReportSubscription

@@ -10,7 +10,8 @@ from apps.finance_sentiment.api.alert_serializers import SubjectOutput
 from apps.finance_sentiment.inference import DETECTOR_NAMES
 from apps.finance_sentiment.inference.forecasts import FORECASTER_NAMES
 from apps.finance_sentiment.models import Rule, SubjectKind
-from apps.finance_sentiment.selectors.forecasts import DAY, HOUR, MEASURES
+from apps.finance_sentiment.selectors.forecasts import HOUR, MEASURES
+from apps.finance_sentiment.selectors.trends import DAY
 
 _FIELDS = [
     "name", "enabled", "scope", "key", "measure", "detector", "parameters", "bucket_seconds", "window",

@@ -97,15 +97,21 @@ def subject_figures(
             },
         )
         return [
-            Figures(
-                key,
-                *(int(value) for value in now),
-                usual_stories=int(before[0]) / weeks if weeks else None,
-                usual_negative=int(before[1]) / weeks if weeks else None,
-            )
-            for key, *rest in cursor.fetchall()
-            for now, before in [(rest[:4], rest[4:])]
+            _figures(key, [int(value) for value in row], weeks) for key, *row in cursor.fetchall()
         ]
+
+
+def _figures(key: str, row: list[int], weeks: int) -> Figures:
+    documents, unscored, stories, negative, before, before_negative = row
+    return Figures(
+        key,
+        documents,
+        unscored,
+        stories,
+        negative,
+        usual_stories=before / weeks if weeks else None,
+        usual_negative=before_negative / weeks if weeks else None,
+    )
 
 
 def everything_figures(*, start: datetime, end: datetime, first: datetime | None) -> Figures:

@@ -31,10 +31,10 @@ from apps.finance_sentiment.selectors.figures import (
     everything_figures,
     subject_figures,
 )
-from apps.finance_sentiment.selectors.forecasts import DAY, subject_forecast
+from apps.finance_sentiment.selectors.forecasts import subject_forecast
 from apps.finance_sentiment.selectors.signals import first_document_at
 from apps.finance_sentiment.selectors.threads import thread_documents
-from apps.finance_sentiment.selectors.trends import chart_width, day_series, trend_series
+from apps.finance_sentiment.selectors.trends import DAY, chart_width, day_series, trend_series
 
 MOVERS, ALERTS, THREADS, SOURCES, PORTFOLIOS = 8, 20, 10, 4, 20
 _DAYS = 30
@@ -264,6 +264,7 @@ def _models(start: datetime, end: datetime) -> list[str]:
     )
 
 
-def subscription_of(user_id: uuid.UUID) -> ReportSubscription | None:
+def subscription_of(user_id: uuid.UUID | None) -> ReportSubscription | None:
     """That of a person, if the reports are sent to them."""
-    return ReportSubscription.objects.filter(user_id=user_id, channel__isnull=True).first()
+    mine = ReportSubscription.objects.filter(user__isnull=False, channel__isnull=True)
+    return mine.filter(user=user_id).first() if user_id else None

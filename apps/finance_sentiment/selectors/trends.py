@@ -125,8 +125,7 @@ def trend_series(
         )
         found = {int(at): [int(value) for value in values] for at, *values in cursor.fetchall()}
     return [
-        TrendPoint(datetime.fromtimestamp(at, UTC), *found.get(at, []))
-        for at in range(first, last, width)
+        _point(datetime.fromtimestamp(at, UTC), found.get(at)) for at in range(first, last, width)
     ]
 
 
@@ -165,10 +164,13 @@ def day_series(*, subject: Subject, days: Sequence[Day]) -> list[TrendPoint]:
             },
         )
         found = {place: [int(value) for value in values] for place, *values in cursor.fetchall()}
-    return [
-        TrendPoint(day.start, *found.get(place, [0] * 7), day=day.day)
-        for place, day in enumerate(days, 1)
-    ]
+    return [_point(day.start, found.get(place), day.day) for place, day in enumerate(days, 1)]
+
+
+def _point(start: datetime, counts: Sequence[int] | None, day: date | None = None) -> TrendPoint:
+    """A point from the counts in the order of its fields; without any it is empty."""
+    documents, negative, neutral, positive, unscored, stories, bad = counts or [0] * 7
+    return TrendPoint(start, documents, negative, neutral, positive, unscored, stories, bad, day)
 
 
 def topic_figures(*, start: datetime, end: datetime) -> list[TopicFigures]:

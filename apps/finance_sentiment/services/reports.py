@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -119,13 +120,14 @@ def subscription_add(
         raise invalid("/user", _("A report goes to a person or to a channel."))
     if user_id is not None and not Membership.objects.filter(user_id=user_id).exists():
         raise invalid("/user", _("Nobody of this organisation."))
-    shared = AlertChannel.objects.filter(pk=channel_id, owner__isnull=True)
-    if channel_id is not None and not shared.exists():
+    shared = AlertChannel.objects.filter(owner__isnull=True)
+    if channel_id is not None and not shared.filter(pk=channel_id).exists():
         raise invalid("/channel", _("There is no shared channel of this id."))
     if ReportSubscription.objects.count() >= MOST_SUBSCRIPTIONS:
         detail = _("At most %(most)d subscriptions.") % {"most": MOST_SUBSCRIPTIONS}
         raise Problem(409, "too-many", detail)
-    row, is_new = ReportSubscription.objects.get_or_create(user_id=user_id, channel_id=channel_id)
+    chosen: dict[str, Any] = {"user_id": user_id, "channel_id": channel_id}
+    row, is_new = ReportSubscription.objects.get_or_create(**chosen)
     if is_new:
         _record(actor, "subscribe", row)
     return row

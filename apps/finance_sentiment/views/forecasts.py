@@ -15,8 +15,8 @@ from django.views import View
 from apps.finance_sentiment.inference.forecasts import FORECASTER_NAMES, SeriesTooShort
 from apps.finance_sentiment.models import EVERYTHING, Subject, SubjectKind
 from apps.finance_sentiment.selectors.alerts import subject_label
-from apps.finance_sentiment.selectors.forecasts import DAY, HOUR, MEASURES, subject_forecast
-from apps.finance_sentiment.selectors.trends import subjects_known
+from apps.finance_sentiment.selectors.forecasts import HOUR, MEASURES, subject_forecast
+from apps.finance_sentiment.selectors.trends import DAY, subjects_known
 from rootstock.tenancy.pages import RequiresMixin
 from rootstock.tenancy.permissions import Permission
 

@@ -9,8 +9,8 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from apps.finance_sentiment.models import EVERYTHING, TimeBucket, TradingCalendar, TradingHoliday
-from apps.finance_sentiment.selectors.forecasts import DAY, subject_forecast
-from apps.finance_sentiment.selectors.trends import trend_series
+from apps.finance_sentiment.selectors.forecasts import subject_forecast
+from apps.finance_sentiment.selectors.trends import DAY, trend_series
 from apps.finance_sentiment.services.calendars import calendar_install, calendar_save
 from rootstock.tenancy.scope import organisation_scope
 
