@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from django.db import connection
 
 from apps.finance_sentiment.inference import Reading, estimated_jaccard, near_duplicate
-from apps.finance_sentiment.models import Story, StoryBand, ThreadStory
+from apps.finance_sentiment.models import ThreadStory
 from apps.finance_sentiment.services.threads import (
     stories_await,
     threading_request,
@@ -127,21 +127,7 @@ def stories_assign(*, tellings: Sequence[Telling]) -> dict[uuid.UUID, uuid.UUID]
         story.extend(telling.published_at)
         index.by_hash[telling.reading.content_hash].append(story)
         assigned[telling.document_id] = story.id
-    Story.objects.bulk_create(
-        Story(
-            id=story.id,
-            title=story.title,
-            first_seen_at=story.first_seen_at,
-            last_seen_at=story.last_seen_at,
-            signature=story.signature,
-        )
-        for story, _bands in created
-    )
-    StoryBand.objects.bulk_create(
-        StoryBand(band=band, story_id=story.id)
-        for story, bands in created
-        for band in dict.fromkeys(bands)
-    )
+    _stories_insert(created)
     stories_await(stories=[(story.id, story.first_seen_at) for story, _bands in created])
     return assigned
 
@@ -172,6 +158,46 @@ def stories_refresh(*, story_ids: Iterable[uuid.UUID]) -> list[datetime]:
         # After the lock: whoever holds that may be about to write the same request, and wait for ours.
         threading_request()
     return moments
+
+
+def _stories_insert(created: Sequence[tuple[_Candidate, list[int]]]) -> None:
+    """New stories with their bands: sixteen rows a story, too many for objects."""
+    if not created:
+        return
+    stories = [story for story, _bands in created]
+    bands = [(band, story.id) for story, bands in created for band in dict.fromkeys(bands)]
+    organisation = current_organisation_id()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO finance_sentiment_story (
+                id, organisation_id, created_at, updated_at, title, first_seen_at, last_seen_at, signature,
+                document_count, sources, sentiment, topics
+            )
+            SELECT id, %s, now(), now(), title, first_seen_at, last_seen_at, signature, 0, '{}', '', '{}'
+            FROM unnest(%s::uuid[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::bytea[])
+                AS told (id, title, first_seen_at, last_seen_at, signature)
+            """,
+            [
+                organisation,
+                [story.id for story in stories],
+                [story.title for story in stories],
+                [story.first_seen_at for story in stories],
+                [story.last_seen_at for story in stories],
+                [story.signature for story in stories],
+            ],
+        )
+        cursor.execute(
+            """
+            INSERT INTO finance_sentiment_storyband (organisation_id, band, story_id)
+            SELECT %s, band, story_id FROM unnest(%s::bigint[], %s::uuid[]) AS told (band, story_id)
+            """,
+            [
+                organisation,
+                [band for band, _story_id in bands],
+                [story_id for _band, story_id in bands],
+            ],
+        )
 
 
 # The lead is the first document that could be scored, else the first of all.

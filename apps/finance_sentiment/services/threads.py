@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -29,7 +29,7 @@ from apps.finance_sentiment.inference.threading import (
     report_text,
 )
 from apps.finance_sentiment.models import Thread, ThreadStory
-from apps.finance_sentiment.models.threads import vector_text
+from apps.finance_sentiment.models.threads import DIMENSIONS, vector_text
 from apps.finance_sentiment.selectors.threads import (
     NearStory,
     WaitingStory,
@@ -154,27 +154,53 @@ def _report(story: WaitingStory | NearStory, vector: npt.NDArray[np.float32]) ->
     )
 
 
+class _Neighbours:
+    """Which threads have a report near a newcomer in meaning: all vectors in one table, (reports, DIMENSIONS)."""
+
+    def __init__(self, threads: Mapping[uuid.UUID, _Open], *, newcomers: int) -> None:
+        self._keys = [key for key, each in threads.items() for _report in each.reports]
+        known = [report.vector for each in threads.values() for report in each.reports]
+        self._vectors = np.zeros((len(known) + newcomers, DIMENSIONS), np.float32)
+        if known:
+            self._vectors[: len(known)] = known
+
+    def near(self, report: Report) -> set[uuid.UUID]:
+        """The threads with a report of at least `CANDIDATE_COSINE`."""
+        cosines = self._vectors[: len(self._keys)] @ report.vector
+        return {self._keys[place] for place in np.flatnonzero(cosines >= CANDIDATE_COSINE)}
+
+    def add(self, key: uuid.UUID, report: Report) -> None:
+        """A report joins a thread."""
+        self._vectors[len(self._keys)] = report.vector
+        self._keys.append(key)
+
+    def join(self, key: uuid.UUID, gone: uuid.UUID) -> None:
+        """The reports of one thread are another's from now on."""
+        self._keys = [key if each == gone else each for each in self._keys]
+
+
 def _place(told: Sequence[tuple[WaitingStory, Report]]) -> None:
     threads = _candidates([report for _story, report in told])
+    neighbours = _Neighbours(threads, newcomers=len(told))
     placed: dict[uuid.UUID, tuple[uuid.UUID, float | None]] = {}
     merged: dict[uuid.UUID, uuid.UUID] = {}
     for story, report in sorted(told, key=lambda pair: (pair[0].first_seen_at, pair[0].id)):
-        near = {key: each.reports for key, each in threads.items() if _is_near(report, each)}
-        found = place_report(report, near)
+        near = neighbours.near(report)
+        found = place_report(
+            report, {key: each.reports for key, each in threads.items() if key in near}
+        )
         key = found.thread or uuid7()
         thread = threads.setdefault(key, _Open(is_new=found.thread is None))
         thread.reports.append(report)
+        neighbours.add(key, report)
         placed[story.id] = (key, found.probability if found.thread else None)
         for gone in found.merged:
             if thread.is_fixed or threads[gone].is_fixed:
                 continue
             thread.reports += threads.pop(gone).reports
+            neighbours.join(key, gone)
             merged[gone] = key
     _store(told, placed, merged, {key for key, each in threads.items() if each.is_new})
-
-
-def _is_near(report: Report, thread: _Open) -> bool:
-    return any(float(other.vector @ report.vector) >= CANDIDATE_COSINE for other in thread.reports)
 
 
 def _candidates(reports: Sequence[Report]) -> dict[uuid.UUID, _Open]:

@@ -207,7 +207,6 @@ def test_two_threads_that_a_report_shows_to_be_one_are_merged(
         "place_report",
         lambda report, near: Placement(first.pk, 0.9, (second.pk,)),
     )
-    monkeypatch.setattr(service, "_is_near", lambda report, thread: True)
     monkeypatch.setattr(
         service,
         "_candidates",
