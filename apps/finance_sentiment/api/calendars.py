@@ -10,7 +10,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import path
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.response import Response
 
@@ -41,6 +41,14 @@ from rootstock.tenancy.requests import OrganisationRequest
 
 _SESSIONS = 'When it trades, such as "09:30-11:30, 13:00-15:00", in its time zone.'
 MOST_DAYS = 800
+
+
+@extend_schema_field({"type": "string", "pattern": r"^([01][0-9]|2[0-3]):[0-5][0-9]$"})
+class ClockField(serializers.TimeField):
+    """A time of the clock such as 08:30. OpenAPI's own `time` would have a time zone with it."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(format="%H:%M", **options)
 
 
 class TradingCalendarInput(serializers.Serializer[Any]):
@@ -89,9 +97,7 @@ class TradingHolidayInput(serializers.Serializer[Any]):
 
     day = serializers.DateField()
     name = serializers.CharField(max_length=80, allow_blank=True, default="")
-    closes_at = serializers.TimeField(
-        allow_null=True, default=None, help_text="null: closed all day."
-    )
+    closes_at = ClockField(allow_null=True, default=None, help_text="null: closed all day.")
 
 
 class TradingHolidayListInput(serializers.Serializer[Any]):
@@ -102,6 +108,8 @@ class TradingHolidayListInput(serializers.Serializer[Any]):
 
 class TradingHolidayOutput(serializers.ModelSerializer[TradingHoliday]):
     """A day on which the market is closed, or closes early."""
+
+    closes_at = ClockField(allow_null=True)
 
     class Meta:
         model = TradingHoliday

@@ -14,6 +14,7 @@ from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import serializers
 from rest_framework.response import Response
 
+from apps.finance_sentiment.api.calendars import ClockField
 from apps.finance_sentiment.models import DailyReport, ReportSettings, ReportSubscription
 from apps.finance_sentiment.reporting import report_page
 from apps.finance_sentiment.selectors.calendars import organisation_zone
@@ -59,11 +60,13 @@ class ReportSettingsInput(serializers.Serializer[Any]):
     """When reports are made, in the organisation's time zone."""
 
     enabled = serializers.BooleanField()
-    at = serializers.TimeField()
+    at = ClockField()
 
 
 class ReportSettingsOutput(serializers.ModelSerializer[ReportSettings]):
     """When reports are made, and when the next one is."""
+
+    at = ClockField()
 
     class Meta:
         model = ReportSettings

@@ -166,6 +166,12 @@ def test_pages_link_to_what_they_show(api, stored, organisation, make_user):
     (address,) = re.findall(r'href="(/api/v1/finance/alerts\.csv[^"]*)"', text)
     answer = page.get(html.unescape(address))
     assert (answer.status_code, whole(answer).count("\n")) == (200, 2)
+    text = page.get(
+        "/public-opinion/",
+        {"sentiment": "negative", "from": "2026-03-04T00:00", "to": "2026-03-05T00:00"},
+    )
+    (address,) = re.findall(r'href="(/api/v1/finance/documents\.csv[^"]*)"', text.content.decode())
+    assert whole(page.get(html.unescape(address))).count("\n") == 3
     text = page.get("/public-opinion/threads/", {"range": "30d"}).content.decode()
     (address,) = re.findall(r'href="(/api/v1/finance/threads\.jsonl[^"]*)"', text)
     assert page.get(html.unescape(address)).status_code == 200

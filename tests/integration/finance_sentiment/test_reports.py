@@ -214,7 +214,7 @@ def test_rest_from_settings_to_the_file(organisation, make_key, make_user):
     api = Client(headers={"Authorization": f"Bearer {make_key(organisation)}"})
     assert api.get(f"{ROOT}/settings").json() == {
         "enabled": False,
-        "at": "08:00:00",
+        "at": "08:00",
         "next_at": None,
     }
     set_up = api.put(f"{ROOT}/settings", {"enabled": True, "at": "17:30"}, JSON).json()
