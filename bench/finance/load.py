@@ -54,7 +54,7 @@ COLUMNS = (
     Column("memory_growth", "MB an hour", ",.0f"),
 )
 NOTES = (
-    f"load: of {ARTICLE_EVERY} texts one is an article of {CUT} tokens (models read no more), the others are headlines "
+    f"load: of {ARTICLE_EVERY} texts one is an article cut at {CUT} tokens, the others are headlines "
     f"of at most {HEADLINE}; English and Chinese, no text twice. The clock runs from the first POST until the last "
     "document is scored and the last story is in a thread. ms/doc: processor time of a process and its children, "
     "divided by the documents; load by others: processors that other programs kept busy meanwhile.",

@@ -77,10 +77,13 @@ def _pools() -> tuple[list[Text], list[Text]]:
     known = {normalised(each.title) for each in headlines}
     for title, body in bodies:
         text = f"{title}\n{body}"[:_CHARACTERS]
-        if normalised(title) in known or len(tokenizer.encode(text).ids) < CUT:
+        read = tokenizer.encode(text)
+        if normalised(title) in known or len(read.ids) < CUT:
             continue
         known.add(normalised(title))
-        articles.append(Text(title, body[:_CHARACTERS].strip(), _source(rng), CUT))
+        # One token frames a text on each side; the piece behind the last that is kept is where it is cut.
+        _start, end = read.offsets[CUT - 2]
+        articles.append(Text(title, text[len(title) + 1 : end], _source(rng), CUT))
     rng.shuffle(headlines)
     rng.shuffle(articles)
     return headlines, articles
