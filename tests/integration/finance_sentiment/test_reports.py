@@ -16,6 +16,7 @@ from apps.finance_sentiment.models import (
     Alert,
     DailyReport,
     Notification,
+    Portfolio,
     ReportSettings,
     ReportSubscription,
     Thread,
@@ -111,6 +112,16 @@ def test_it_says_what_is_out_of_the_ordinary_and_what_is_not(news, there):
     assert content["threads"][0]["title"] == "A refinery burns & stops"
     again = report_make(ends_at=END)
     assert (again.pk, DailyReport.objects.count()) == (report.pk, 1)
+
+
+def test_portfolios_are_in_it_also_when_nothing_is_said_of_them(news, there):
+    oil = Portfolio.objects.create(name="Oil desk")
+    Portfolio.objects.create(name="Quiet", kind="watch-list")
+    hours("portfolio", str(oil.pk), END - timedelta(hours=3), stories=4, negative=3, count=2)
+    shown = report_make(ends_at=END).content["portfolios"]
+    assert [(one["name"], one["stories"], one["negative"]) for one in shown] == [
+        ("Oil desk", 8, 6), ("Quiet", 0, 0),
+    ]  # fmt: skip
 
 
 def test_it_is_read_in_both_languages_and_printed_without_a_script(news, there, make_user):
