@@ -106,23 +106,17 @@ class Migration(migrations.Migration):
                         base_field=models.IntegerField(), size=None
                     ),
                 ),
-            ],
-        ),
-        migrations.CreateModel(
-            name="Holding",
-            fields=[
                 (
-                    "id",
-                    models.UUIDField(
-                        default=rootstock.common.ids.uuid7,
+                    "organisation",
+                    models.ForeignKey(
+                        db_index=False,
+                        default=rootstock.tenancy.scope.current_organisation_id,
                         editable=False,
-                        primary_key=True,
-                        serialize=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="tenancy.organisation",
                     ),
                 ),
-                ("created_at", models.DateTimeField(auto_now_add=True)),
-                ("updated_at", models.DateTimeField(auto_now=True)),
-                ("weight", models.FloatField(default=1.0)),
             ],
         ),
         migrations.CreateModel(
@@ -150,6 +144,59 @@ class Migration(migrations.Migration):
                 ("name", models.CharField(max_length=80)),
                 ("description", models.TextField(blank=True)),
                 ("counted_at", models.DateTimeField(null=True)),
+                (
+                    "organisation",
+                    models.ForeignKey(
+                        default=rootstock.tenancy.scope.current_organisation_id,
+                        editable=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="tenancy.organisation",
+                    ),
+                ),
+            ],
+        ),
+        migrations.CreateModel(
+            name="Holding",
+            fields=[
+                (
+                    "id",
+                    models.UUIDField(
+                        default=rootstock.common.ids.uuid7,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                ("weight", models.FloatField(default=1.0)),
+                (
+                    "entity",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="holdings",
+                        to="finance_sentiment.entity",
+                    ),
+                ),
+                (
+                    "organisation",
+                    models.ForeignKey(
+                        default=rootstock.tenancy.scope.current_organisation_id,
+                        editable=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="tenancy.organisation",
+                    ),
+                ),
+                (
+                    "portfolio",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="holdings",
+                        to="finance_sentiment.portfolio",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
@@ -169,6 +216,26 @@ class Migration(migrations.Migration):
                 ("day", models.DateField()),
                 ("close", models.DecimalField(decimal_places=6, max_digits=18)),
                 ("volume", models.BigIntegerField(null=True)),
+                (
+                    "instrument",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="prices",
+                        to="finance_sentiment.instrument",
+                    ),
+                ),
+                (
+                    "organisation",
+                    models.ForeignKey(
+                        db_index=False,
+                        default=rootstock.tenancy.scope.current_organisation_id,
+                        editable=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="tenancy.organisation",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
@@ -196,6 +263,25 @@ class Migration(migrations.Migration):
                 ("name", models.CharField(max_length=80)),
                 ("query", models.JSONField(blank=True, default=dict)),
                 ("is_shared", models.BooleanField(default=False)),
+                (
+                    "organisation",
+                    models.ForeignKey(
+                        default=rootstock.tenancy.scope.current_organisation_id,
+                        editable=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="tenancy.organisation",
+                    ),
+                ),
+                (
+                    "owner",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
         ),
         migrations.AddIndex(
@@ -203,101 +289,6 @@ class Migration(migrations.Migration):
             index=models.Index(
                 fields=["organisation", "width", "kind", "key", "start"],
                 name="finance_bucket_subject",
-            ),
-        ),
-        migrations.AddField(
-            model_name="documentwords",
-            name="organisation",
-            field=models.ForeignKey(
-                db_index=False,
-                default=rootstock.tenancy.scope.current_organisation_id,
-                editable=False,
-                on_delete=django.db.models.deletion.CASCADE,
-                related_name="+",
-                to="tenancy.organisation",
-            ),
-        ),
-        migrations.AddField(
-            model_name="holding",
-            name="entity",
-            field=models.ForeignKey(
-                on_delete=django.db.models.deletion.CASCADE,
-                related_name="holdings",
-                to="finance_sentiment.entity",
-            ),
-        ),
-        migrations.AddField(
-            model_name="holding",
-            name="organisation",
-            field=models.ForeignKey(
-                default=rootstock.tenancy.scope.current_organisation_id,
-                editable=False,
-                on_delete=django.db.models.deletion.CASCADE,
-                related_name="+",
-                to="tenancy.organisation",
-            ),
-        ),
-        migrations.AddField(
-            model_name="portfolio",
-            name="organisation",
-            field=models.ForeignKey(
-                default=rootstock.tenancy.scope.current_organisation_id,
-                editable=False,
-                on_delete=django.db.models.deletion.CASCADE,
-                related_name="+",
-                to="tenancy.organisation",
-            ),
-        ),
-        migrations.AddField(
-            model_name="holding",
-            name="portfolio",
-            field=models.ForeignKey(
-                on_delete=django.db.models.deletion.CASCADE,
-                related_name="holdings",
-                to="finance_sentiment.portfolio",
-            ),
-        ),
-        migrations.AddField(
-            model_name="price",
-            name="instrument",
-            field=models.ForeignKey(
-                db_index=False,
-                on_delete=django.db.models.deletion.CASCADE,
-                related_name="prices",
-                to="finance_sentiment.instrument",
-            ),
-        ),
-        migrations.AddField(
-            model_name="price",
-            name="organisation",
-            field=models.ForeignKey(
-                db_index=False,
-                default=rootstock.tenancy.scope.current_organisation_id,
-                editable=False,
-                on_delete=django.db.models.deletion.CASCADE,
-                related_name="+",
-                to="tenancy.organisation",
-            ),
-        ),
-        migrations.AddField(
-            model_name="savedview",
-            name="organisation",
-            field=models.ForeignKey(
-                default=rootstock.tenancy.scope.current_organisation_id,
-                editable=False,
-                on_delete=django.db.models.deletion.CASCADE,
-                related_name="+",
-                to="tenancy.organisation",
-            ),
-        ),
-        migrations.AddField(
-            model_name="savedview",
-            name="owner",
-            field=models.ForeignKey(
-                null=True,
-                on_delete=django.db.models.deletion.CASCADE,
-                related_name="+",
-                to=settings.AUTH_USER_MODEL,
             ),
         ),
         migrations.AddIndex(

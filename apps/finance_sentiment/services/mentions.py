@@ -9,6 +9,7 @@ from django.db import connection
 
 from apps.finance_sentiment.inference import estimate_ambiguity
 from apps.finance_sentiment.models import Alias, Entity, Mention
+from apps.finance_sentiment.services.indexing import documents_index
 from apps.finance_sentiment.services.references import Reference
 from apps.finance_sentiment.services.results import Outcome
 from apps.finance_sentiment.services.vocabulary import names_changed
@@ -121,6 +122,7 @@ def mention_decide(
             folded=mention.folded, state__in=[Mention.State.REVIEW, Mention.State.UNKNOWN]
         )
     state = Mention.State.LINKED if entity else Mention.State.DISMISSED
+    documents = list(wanted.values_list("document_id", flat=True))
     count = wanted.update(
         entity=entity,
         state=state,
@@ -128,6 +130,7 @@ def mention_decide(
         candidates=[],
         is_decided=True,
     )
+    documents_index(document_ids=documents)
     audit_record(
         actor=actor,
         action="finance.mention.decide",

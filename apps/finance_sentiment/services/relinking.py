@@ -10,6 +10,7 @@ from apps.finance_sentiment.inference import text_reading
 from apps.finance_sentiment.models import Document, Mention
 from apps.finance_sentiment.services.buckets import buckets_recount
 from apps.finance_sentiment.services.claims import Claimed
+from apps.finance_sentiment.services.indexing import documents_index
 from apps.finance_sentiment.services.mentions import mentions_store
 from apps.finance_sentiment.services.references import Reference, references_make
 from apps.finance_sentiment.services.results import Outcome
@@ -62,6 +63,9 @@ def documents_relink(*, after: uuid.UUID | None) -> tuple[int, uuid.UUID | None,
         moments = stories_refresh(story_ids=[each.story_id for each in retold if each.story_id])
         moments += [each.document.published_at for each in linked]
         buckets_recount(moments=moments + [each.published_at for each in retold])
+        documents_index(
+            document_ids={each.document.id for each in linked} | {each.pk for each in retold}
+        )
     return len(found), found[-1].pk, changes + len(retold)
 
 

@@ -34,6 +34,7 @@ from apps.finance_sentiment.services.claims import (
     documents_held,
     documents_release,
 )
+from apps.finance_sentiment.services.indexing import documents_index
 from apps.finance_sentiment.services.intake import scoring_request
 from apps.finance_sentiment.services.mentions import (
     kept_references,
@@ -206,6 +207,7 @@ def batch_write(*, batch: PreparedBatch) -> int:
     outcomes_store(outcomes, assigned)
     mentions_store(outcomes=outcomes)
     novelty_store(document_ids=list(assigned))
+    documents_index(document_ids=list(assigned))
     before = [row.story_id for row in current.values() if row.story_id is not None]
     moments = stories_refresh(story_ids=[*assigned.values(), *before])
     moments += [row.published_at for row in current.values()]

@@ -1,0 +1,11 @@
+"""/api/v1/finance/: search, board, views, portfolios, prices"""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from apps.finance_sentiment.api import search
+
+urlpatterns = [
+    path("search", search.SearchView.as_view()),
+]
