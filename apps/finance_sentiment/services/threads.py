@@ -31,6 +31,7 @@ from apps.finance_sentiment.inference.threading import (
 from apps.finance_sentiment.models import Thread, ThreadStory
 from apps.finance_sentiment.models.threads import DIMENSIONS, vector_text
 from apps.finance_sentiment.selectors.threads import (
+    NEAREST,
     NearStory,
     WaitingStory,
     stories_near,
@@ -159,20 +160,32 @@ class _Neighbours:
 
     def __init__(self, threads: Mapping[uuid.UUID, _Open], *, newcomers: int) -> None:
         self._keys = [key for key, each in threads.items() for _report in each.reports]
-        known = [report.vector for each in threads.values() for report in each.reports]
+        known = [report for each in threads.values() for report in each.reports]
         self._vectors = np.zeros((len(known) + newcomers, DIMENSIONS), np.float32)
-        if known:
-            self._vectors[: len(known)] = known
+        self._times = np.zeros(len(known) + newcomers)
+        for place, report in enumerate(known):
+            self._set(place, report)
 
     def near(self, report: Report) -> set[uuid.UUID]:
-        """The threads with a report of at least `CANDIDATE_COSINE`."""
-        cosines = self._vectors[: len(self._keys)] @ report.vector
-        return {self._keys[place] for place in np.flatnonzero(cosines >= CANDIDATE_COSINE)}
+        """The threads of the nearest reports in its time, `NEAREST` of them, that are of at least `CANDIDATE_COSINE`.
+
+        Those that a newcomer of the same batch brought along are no nearer to this one for it.
+        """
+        count = len(self._keys)
+        cosines = self._vectors[:count] @ report.vector
+        apart = np.abs(self._times[:count] - report.published_at.timestamp())
+        cosines[apart > WINDOW.total_seconds()] = -1.0
+        nearest = np.argsort(-cosines, kind="stable")[:NEAREST]
+        return {self._keys[place] for place in nearest if cosines[place] >= CANDIDATE_COSINE}
 
     def add(self, key: uuid.UUID, report: Report) -> None:
         """A report joins a thread."""
-        self._vectors[len(self._keys)] = report.vector
+        self._set(len(self._keys), report)
         self._keys.append(key)
+
+    def _set(self, place: int, report: Report) -> None:
+        self._vectors[place] = report.vector
+        self._times[place] = report.published_at.timestamp()
 
     def join(self, key: uuid.UUID, gone: uuid.UUID) -> None:
         """The reports of one thread are another's from now on."""
