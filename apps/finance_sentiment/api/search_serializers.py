@@ -60,7 +60,7 @@ class FoundOutput(DocumentOutput):
     @extend_schema_field(serializers.FloatField())
     def get_score(self, row: Any) -> float:
         """What it is ordered by."""
-        return self._hit(row).score
+        return float(self._hit(row).score)
 
     @extend_schema_field(serializers.ListField(child=serializers.CharField()))
     def get_words(self, row: Any) -> list[str]:
