@@ -294,6 +294,8 @@ def _pattern(*, latin: bool, as_written: bool) -> re.Pattern[str]:
     return re.compile(f"(?<![{_LETTER}])(?:{either})(?![{_LETTER}])" if latin else either)
 
 
+# A title is compared with newcomers for days.
+@functools.lru_cache(maxsize=20_000)
 def find_names(text: str) -> frozenset[str]:
     """Keys of the names in a text, the same for English and Chinese: "Apple sues OpenAI" and "苹果起诉OpenAI"."""
     forms = _forms()

@@ -154,6 +154,11 @@ def stories_waiting(*, limit: int) -> list[WaitingStory]:
         return [WaitingStory(*row) for row in cursor.fetchall()]
 
 
+def _vector(sent: bytes) -> npt.NDArray[np.float32]:
+    """(DIMENSIONS,) of what pgvector sends: two numbers of 16 bits in front, then halves, the high byte first."""
+    return np.frombuffer(sent, ">f2", offset=4).astype(np.float32)
+
+
 def stories_near(*, reports: Sequence[Report], within: timedelta, cosine: float) -> list[NearStory]:
     """The stories of every thread that has one near any of the reports in meaning and time.
 
@@ -181,7 +186,7 @@ def stories_near(*, reports: Sequence[Report], within: timedelta, cosine: float)
                 WHERE near.cosine >= %(cosine)s
             )
             SELECT candidates.thread_id, story.title, story.first_seen_at, story.sources,
-                   {_ENTITIES}, member.vector::real[], member.placed_by = 'person'
+                   {_ENTITIES}, halfvec_send(member.vector), member.placed_by = 'person'
             FROM candidates
             CROSS JOIN LATERAL (
                 SELECT story_id, vector, placed_by FROM finance_sentiment_threadstory place
@@ -200,8 +205,6 @@ def stories_near(*, reports: Sequence[Report], within: timedelta, cosine: float)
             },
         )
         return [
-            NearStory(
-                thread, title, seen, sources, entities, np.array(vector, np.float32), by_person
-            )
+            NearStory(thread, title, seen, sources, entities, _vector(vector), by_person)
             for thread, title, seen, sources, entities, vector, by_person in cursor.fetchall()
         ]
