@@ -9,7 +9,7 @@ from rest_framework import serializers
 from apps.finance_sentiment.models import DocumentLabel, LabelReason, Question
 
 
-class LabelInput(serializers.Serializer[Any]):
+class DocumentLabelInput(serializers.Serializer[Any]):
     """What you say of a document, or of one mention in it."""
 
     question = serializers.ChoiceField(Question.choices)
@@ -26,7 +26,7 @@ class LabelInput(serializers.Serializer[Any]):
     )
 
 
-class LabelFilter(serializers.Serializer[Any]):
+class DocumentLabelFilter(serializers.Serializer[Any]):
     """Which labels."""
 
     question = serializers.ChoiceField(Question.choices, required=False)
@@ -39,7 +39,7 @@ class LabelFilter(serializers.Serializer[Any]):
     withdrawn = serializers.BooleanField(required=False, default=False)
 
 
-class LabelOutput(serializers.ModelSerializer[DocumentLabel]):
+class DocumentLabelOutput(serializers.ModelSerializer[DocumentLabel]):
     """A label with what the model had said."""
 
     document = serializers.UUIDField(source="document_id")
@@ -72,7 +72,7 @@ class LabelOutput(serializers.ModelSerializer[DocumentLabel]):
         )
 
 
-class LabelGivenOutput(serializers.Serializer[Any]):
+class LabelSaidOutput(serializers.Serializer[Any]):
     """One label as a page shows it."""
 
     by = serializers.CharField()
@@ -93,7 +93,7 @@ class LabelStateOutput(serializers.Serializer[Any]):
         child=serializers.CharField(), allow_null=True, help_text="What most people say."
     )
     disagreed = serializers.BooleanField()
-    labels = LabelGivenOutput(many=True)
+    labels = LabelSaidOutput(many=True)
 
 
 class MentionLabelStateOutput(LabelStateOutput):
@@ -121,7 +121,7 @@ class DocumentLabelsOutput(serializers.Serializer[Any]):
 class LabelUndoneOutput(serializers.Serializer[Any]):
     """What was taken back, and how its document stands now."""
 
-    undone = LabelOutput()
+    undone = DocumentLabelOutput()
     labels = DocumentLabelsOutput()
 
 
@@ -147,7 +147,7 @@ class DoubtOutput(serializers.Serializer[Any]):
     people = serializers.IntegerField()
 
 
-class AgreementOutput(serializers.Serializer[Any]):
+class LabelAgreementOutput(serializers.Serializer[Any]):
     """How far people agree on one question."""
 
     question = serializers.ChoiceField(Question.choices)
@@ -161,7 +161,7 @@ class AgreementOutput(serializers.Serializer[Any]):
     )
 
 
-class AgreementListOutput(serializers.Serializer[Any]):
+class LabelAgreementListOutput(serializers.Serializer[Any]):
     """The figures of all questions."""
 
-    results = AgreementOutput(many=True)
+    results = LabelAgreementOutput(many=True)

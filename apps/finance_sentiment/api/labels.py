@@ -37,14 +37,14 @@ class LabelsView(ApiView):
 
     @extend_schema(
         operation_id="finance_labels_list",
-        parameters=[serializers.LabelFilter, *PAGE_PARAMETERS],
-        responses={200: page_of(serializers.LabelOutput)},
+        parameters=[serializers.DocumentLabelFilter, *PAGE_PARAMETERS],
+        responses={200: page_of(serializers.DocumentLabelOutput)},
     )
     def get(self, request: OrganisationRequest) -> Response:
         """Find what people said of documents, the newest first."""
-        wanted = valid(serializers.LabelFilter(data=request.query_params))
+        wanted = valid(serializers.DocumentLabelFilter(data=request.query_params))
         found = labels_find(LabelQuery(**wanted))
-        return paginate(self, request, found, serializers.LabelOutput)
+        return paginate(self, request, found, serializers.DocumentLabelOutput)
 
 
 class LabelChoicesView(ApiView):
@@ -67,11 +67,12 @@ class LabelAgreementView(ApiView):
     permission = Permission.FINANCE_READ
 
     @extend_schema(
-        operation_id="finance_labels_agreement", responses={200: serializers.AgreementListOutput}
+        operation_id="finance_labels_agreement",
+        responses={200: serializers.LabelAgreementListOutput},
     )
     def get(self, request: OrganisationRequest) -> Response:
         """Read how far people agree with each other and with the models."""
-        return Response(serializers.AgreementListOutput({"results": label_agreement()}).data)
+        return Response(serializers.LabelAgreementListOutput({"results": label_agreement()}).data)
 
 
 class LabelUndoView(ApiView):
@@ -110,13 +111,13 @@ class DocumentLabelsView(ApiView):
 
     @extend_schema(
         operation_id="finance_document_labels_give",
-        request=serializers.LabelInput,
+        request=serializers.DocumentLabelInput,
         responses={200: serializers.DocumentLabelsOutput},
     )
     def post(self, request: OrganisationRequest, document_id: uuid.UUID) -> Response:
         """Say what is right; it replaces what you said before. Answers all labels of the document."""
         document = get_object_or_404(Document, pk=document_id)
-        values = valid(serializers.LabelInput(data=request.data))
+        values = valid(serializers.DocumentLabelInput(data=request.data))
         try:
             label_give(document=document, actor=request.actor, **values)
         except LabelRefused as error:

@@ -34,10 +34,12 @@ class LabelQueueView(ApiView):
 
     permission = Permission.FINANCE_READ
 
-    @extend_schema(operation_id="finance_labels_queue", responses={200: serializers.QueueOutput})
+    @extend_schema(
+        operation_id="finance_labels_queue", responses={200: serializers.LabelQueueOutput}
+    )
     def get(self, request: OrganisationRequest) -> Response:
         """Read the next document for you, and why it is asked about."""
-        return Response(serializers.QueueOutput(queue_payload(request.actor)).data)
+        return Response(serializers.LabelQueueOutput(queue_payload(request.actor)).data)
 
 
 class DocumentSkipView(ApiView):
@@ -48,13 +50,13 @@ class DocumentSkipView(ApiView):
     @extend_schema(
         operation_id="finance_document_skip",
         request=None,
-        responses={200: serializers.QueueOutput},
+        responses={200: serializers.LabelQueueOutput},
     )
     def post(self, request: OrganisationRequest, document_id: uuid.UUID) -> Response:
         """Skip a document, and read the next one; others are still asked about it."""
         document = get_object_or_404(Document, pk=document_id)
         candidate_skip(document=document, actor=request.actor)
-        return Response(serializers.QueueOutput(queue_payload(request.actor)).data)
+        return Response(serializers.LabelQueueOutput(queue_payload(request.actor)).data)
 
 
 class MeasuredView(ApiView):
@@ -63,11 +65,12 @@ class MeasuredView(ApiView):
     permission = Permission.FINANCE_READ
 
     @extend_schema(
-        operation_id="finance_labels_measured", responses={200: serializers.MeasuredListOutput}
+        operation_id="finance_labels_measured",
+        responses={200: serializers.VersionMeasuredListOutput},
     )
     def get(self, request: OrganisationRequest) -> Response:
         """Read how often each version was right on documents that were drawn at random."""
-        return Response(serializers.MeasuredListOutput({"results": measured()}).data)
+        return Response(serializers.VersionMeasuredListOutput({"results": measured()}).data)
 
 
 class CandidatesView(ApiView):
@@ -77,12 +80,12 @@ class CandidatesView(ApiView):
 
     @extend_schema(
         operation_id="finance_loop_draw",
-        request=serializers.DrawInput,
-        responses={200: serializers.DrawOutput},
+        request=serializers.CandidateDrawInput,
+        responses={200: serializers.CandidateDrawOutput},
     )
     def post(self, request: OrganisationRequest) -> Response:
         """Look for documents that people should see now; a day's come by themselves."""
-        values = valid(serializers.DrawInput(data=request.data))
+        values = valid(serializers.CandidateDrawInput(data=request.data))
         return Response({"drawn": candidates_draw(count=values["count"])})
 
 
@@ -118,22 +121,22 @@ class CyclesView(ApiView):
     @extend_schema(
         operation_id="finance_loop_cycles_list",
         parameters=PAGE_PARAMETERS,
-        responses={200: page_of(serializers.CycleOutput)},
+        responses={200: page_of(serializers.LoopCycleOutput)},
     )
     def get(self, request: OrganisationRequest) -> Response:
         """Read the turns of the loop, the newest first."""
-        return paginate(self, request, cycles_find(), serializers.CycleOutput)
+        return paginate(self, request, cycles_find(), serializers.LoopCycleOutput)
 
     @extend_schema(
         operation_id="finance_loop_cycles_start",
-        request=serializers.CycleInput,
-        responses={202: serializers.CycleOutput},
+        request=serializers.LoopCycleInput,
+        responses={202: serializers.LoopCycleOutput},
     )
     def post(self, request: OrganisationRequest) -> Response:
         """Begin a turn now."""
-        values = valid(serializers.CycleInput(data=request.data or {}))
+        values = valid(serializers.LoopCycleInput(data=request.data or {}))
         cycle = cycle_start(actor=request.actor, options=values)
-        return Response(serializers.CycleOutput(cycle).data, status=202)
+        return Response(serializers.LoopCycleOutput(cycle).data, status=202)
 
 
 class CycleView(ApiView):
@@ -141,11 +144,13 @@ class CycleView(ApiView):
 
     permission = Permission.FINANCE_READ
 
-    @extend_schema(operation_id="finance_loop_cycles_get", responses={200: serializers.CycleOutput})
+    @extend_schema(
+        operation_id="finance_loop_cycles_get", responses={200: serializers.LoopCycleOutput}
+    )
     def get(self, request: OrganisationRequest, cycle_id: uuid.UUID) -> Response:
         """Read a turn with its models and what the gate said of each."""
         cycle = get_object_or_404(LoopCycle, pk=cycle_id)
-        return Response(serializers.CycleOutput(cycle).data)
+        return Response(serializers.LoopCycleOutput(cycle).data)
 
 
 class _CycleActView(ApiView):
@@ -156,7 +161,7 @@ class _CycleActView(ApiView):
 
     def answer(self, request: OrganisationRequest, cycle_id: uuid.UUID) -> Response:
         cycle = get_object_or_404(LoopCycle, pk=cycle_id)
-        return Response(serializers.CycleOutput(self.act(cycle, request.actor)).data)
+        return Response(serializers.LoopCycleOutput(self.act(cycle, request.actor)).data)
 
 
 class CycleDeployView(_CycleActView):
@@ -165,7 +170,7 @@ class CycleDeployView(_CycleActView):
     @extend_schema(
         operation_id="finance_loop_cycles_deploy",
         request=None,
-        responses={200: serializers.CycleOutput},
+        responses={200: serializers.LoopCycleOutput},
     )
     def post(self, request: OrganisationRequest, cycle_id: uuid.UUID) -> Response:
         """Deploy the versions of a waiting cycle that the gate has passed."""
@@ -182,7 +187,7 @@ class CycleCloseView(_CycleActView):
     @extend_schema(
         operation_id="finance_loop_cycles_close",
         request=None,
-        responses={200: serializers.CycleOutput},
+        responses={200: serializers.LoopCycleOutput},
     )
     def post(self, request: OrganisationRequest, cycle_id: uuid.UUID) -> Response:
         """End a waiting cycle and leave what is deployed as it is."""
@@ -199,7 +204,7 @@ class CycleCancelView(_CycleActView):
     @extend_schema(
         operation_id="finance_loop_cycles_cancel",
         request=None,
-        responses={200: serializers.CycleOutput},
+        responses={200: serializers.LoopCycleOutput},
     )
     def post(self, request: OrganisationRequest, cycle_id: uuid.UUID) -> Response:
         """Stop a cycle and its jobs."""

@@ -17,7 +17,7 @@ from apps.finance_sentiment.models import (
 from apps.finance_sentiment.selectors.loop import heads_of, version_figure
 
 
-class QueueProgressOutput(serializers.Serializer[Any]):
+class LabelQueueProgressOutput(serializers.Serializer[Any]):
     """How far the queue is for you."""
 
     waiting = serializers.IntegerField()
@@ -25,7 +25,7 @@ class QueueProgressOutput(serializers.Serializer[Any]):
     reasons = serializers.DictField(child=serializers.IntegerField())
 
 
-class QueueOutput(serializers.Serializer[Any]):
+class LabelQueueOutput(serializers.Serializer[Any]):
     """The next document for you; null when nothing waits."""
 
     document = serializers.UUIDField(allow_null=True)
@@ -39,22 +39,22 @@ class QueueOutput(serializers.Serializer[Any]):
     blind = serializers.BooleanField(
         help_text="Drawn at random: what the models said is not to be shown before the answer."
     )
-    progress = QueueProgressOutput()
+    progress = LabelQueueProgressOutput()
 
 
-class DrawInput(serializers.Serializer[Any]):
+class CandidateDrawInput(serializers.Serializer[Any]):
     """How many documents to look for."""
 
     count = serializers.IntegerField(default=60, min_value=1, max_value=1000)
 
 
-class DrawOutput(serializers.Serializer[Any]):
+class CandidateDrawOutput(serializers.Serializer[Any]):
     """How many were found, by reason."""
 
     drawn = serializers.DictField(child=serializers.IntegerField())
 
 
-class MeasuredOutput(serializers.Serializer[Any]):
+class VersionMeasuredOutput(serializers.Serializer[Any]):
     """How often a version is right, by documents drawn at random."""
 
     question = serializers.ChoiceField(Question.choices)
@@ -65,10 +65,10 @@ class MeasuredOutput(serializers.Serializer[Any]):
     high = serializers.FloatField()
 
 
-class MeasuredListOutput(serializers.Serializer[Any]):
+class VersionMeasuredListOutput(serializers.Serializer[Any]):
     """All versions that were measured."""
 
-    results = MeasuredOutput(many=True)
+    results = VersionMeasuredOutput(many=True)
 
 
 class LoopSettingsOutput(serializers.ModelSerializer[LoopSettings]):
@@ -105,7 +105,7 @@ class LoopSettingsInput(serializers.Serializer[Any]):
     deploys = serializers.BooleanField(required=False)
 
 
-class CycleInput(serializers.Serializer[Any]):
+class LoopCycleInput(serializers.Serializer[Any]):
     """What this cycle does otherwise than the settings say."""
 
     adapts = serializers.BooleanField(required=False, allow_null=True, default=None)
@@ -158,7 +158,7 @@ class LoopHeadOutput(serializers.ModelSerializer[LoopHead]):
         return head.report.passed if head.report else None
 
 
-class CycleOutput(serializers.ModelSerializer[LoopCycle]):
+class LoopCycleOutput(serializers.ModelSerializer[LoopCycle]):
     """One turn of the loop."""
 
     encoder = serializers.UUIDField(source="encoder_id", allow_null=True)
@@ -212,5 +212,5 @@ class LoopOutput(serializers.Serializer[Any]):
     new_labels = serializers.IntegerField()
     documents = serializers.IntegerField(help_text="Scored documents; 100,000 means that or more.")
     lessons = LoopLessonOutput(many=True)
-    cycle = CycleOutput(allow_null=True)
+    cycle = LoopCycleOutput(allow_null=True)
     settings = LoopSettingsOutput()
