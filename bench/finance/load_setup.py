@@ -65,7 +65,9 @@ def companies_take(organisation: Organisation) -> None:
     rows: list[dict[str, Any]] = [
         {"name": name} for language in ("en", "zh") for name in company_names(language)
     ]
-    with (data_directory() / "sentfin/entity_list_comprehensive.csv").open(encoding="utf-8") as file:
+    with (data_directory() / "sentfin/entity_list_comprehensive.csv").open(
+        encoding="utf-8"
+    ) as file:
         for line in csv.DictReader(file):
             name, *others = [part.strip() for part in line["Entity"].split(",") if part.strip()]
             rows.append({"key": line["Symbol"], "name": name, "aliases": others})
