@@ -6,18 +6,26 @@ import json
 import os
 import secrets
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
-from itertools import islice, takewhile
+from itertools import chain, islice, takewhile
 from pathlib import Path
 
 from django.conf import settings
 from django.utils import timezone
 
+from apps.finance_sentiment.demo.composer import company_names, trades
 from apps.finance_sentiment.demo.headlines import Headline, load_headlines
 from apps.finance_sentiment.demo.mentions import mentions_of
 from apps.finance_sentiment.demo.stream import DemoDocument, DemoStream
 from apps.finance_sentiment.inference import ENTITY_SENTIMENT, SENTIMENT, TOPIC, surge_defaults
-from apps.finance_sentiment.models import Document, Rule
+from apps.finance_sentiment.models import Alias, Document, Entity, Rule
+from apps.finance_sentiment.services.entities import (
+    IncomingAlias,
+    IncomingEntity,
+    IncomingInstrument,
+    entities_take,
+)
 from apps.finance_sentiment.services.intake import IncomingDocument, documents_upsert
 from apps.finance_sentiment.services.rules import rule_update, rules_get_or_create
 from rootstock.accounts.authentication import KeyRefused, key_find
@@ -73,6 +81,9 @@ PAST_STREAM = DemoStream(
     plateau=1200,
     fade=900,
 )
+WEEK = timedelta(days=7)
+# Thinner, and calm: enough for a forecast by the hour.
+WEEK_STREAM = replace(PAST_STREAM, seed=8, calm_rate=0.002, with_surges=False)
 
 
 def account_path() -> Path:
@@ -257,24 +268,53 @@ def rule_setup(organisation: Organisation, write: Write) -> None:
         write("surge rule set")
 
 
+def entities_setup(organisation: Organisation, write: Write) -> None:
+    """The invented companies, so that headlines are linked to whom they name."""
+    with organisation_scope(organisation.pk):
+        if Entity.objects.exists():
+            return
+        report = entities_take(entities=[*_companies("en"), *_companies("zh")], actor=SYSTEM)
+    write(f"{report.created} companies with {report.aliases} names stored")
+
+
+def _companies(language: str) -> Iterator[IncomingEntity]:
+    """A group of companies for each invented name: it is named by what a part of it trades in."""
+    space = " " if language == "en" else ""
+    for name in company_names(language):
+        full = [f"{name}{space}{trade}" for trade in sorted(trades(language))]
+        yield IncomingEntity(
+            key=name.lower(),
+            name=name,
+            name_zh=name if language == "zh" else "",
+            aliases=tuple(IncomingAlias(each, Alias.Kind.FULL, language, 0.0) for each in full),
+            instruments=(
+                (IncomingInstrument(name[:5].upper(), "DEMO"),) if language == "en" else ()
+            ),
+        )
+
+
 def past_setup(organisation: Organisation, write: Write) -> None:
-    """A day of documents; the worker scores them like any other."""
+    """A week of documents, most of them of the last day; the worker scores them like any other."""
     with organisation_scope(organisation.pk):
         if Document.objects.exists():
             return
     end = timezone.now()
-    documents = past_documents(end - PAST, end)
+    documents = chain(
+        past_documents(end - WEEK, end - PAST, WEEK_STREAM), past_documents(end - PAST, end)
+    )
     count = 0
     while batch := list(islice(documents, 500)):
         with organisation_scope(organisation.pk):
             count += documents_upsert(documents=batch).created
-    write(f"{count} documents of the last 24 hours stored")
+    write(f"{count} documents of the last week stored")
 
 
-def past_documents(start: datetime, end: datetime) -> Iterator[IncomingDocument]:
-    """What the stream would have sent between two moments."""
+def past_documents(
+    start: datetime, end: datetime, stream: DemoStream = PAST_STREAM
+) -> Iterator[IncomingDocument]:
+    """What a stream would have sent between two moments."""
     for document in takewhile(
-        lambda document: document.published_at < end, PAST_STREAM.documents(start)
+        lambda document: document.published_at < end, stream.documents(start)
     ):
         yield incoming(document)
 

@@ -111,7 +111,7 @@ def detection_run(*, now: datetime | None = None) -> list[Change]:
     for span in spans:
         changes += _judge(span, first, alerts, has_run=has_run)
     changes += _ended([rule for rule in rules if not rule.enabled], alerts)
-    _set_clock(spans)
+    _set_clock(spans, clock)
     changes_announce(changes=changes)
     return changes
 
@@ -298,7 +298,7 @@ def _condensed(changes: Sequence[Change]) -> list[Change]:
     return kept
 
 
-def _set_clock(spans: Sequence[_Span]) -> None:
+def _set_clock(spans: Sequence[_Span], clock: EventClock) -> None:
     """Have the tick look again when the next bucket is closed, as long as something can change."""
     some_open = alerts_open().exists()
     wanted = [
@@ -307,6 +307,7 @@ def _set_clock(spans: Sequence[_Span]) -> None:
         if span.clock.live and (some_open or span.edge < span.watched_until)
     ]
     MonitorClock.objects.update(
-        evaluated_until=max((span.edge for span in spans), default=None),
+        # also where every rule is off: what is past is known to a rule that is made later
+        evaluated_until=max((span.edge for span in spans), default=clock.newest),
         next_evaluation_at=min(wanted, default=None),
     )

@@ -45,7 +45,7 @@ class ForecastView(RequiresMixin, View):
         """The forecast of what the address names; what cannot be is as if it were not there."""
         subject = _subject(request.GET.get("subject", ""))
         measure = _one_of(request.GET.get("measure"), MEASURES)
-        width = int(_one_of(request.GET.get("width"), [str(DAY), str(HOUR)]))
+        width = int(_one_of(request.GET.get("width"), [str(HOUR), str(DAY)]))
         model = _one_of(request.GET.get("model"), ["mixed", *FORECASTER_NAMES])
         data, too_short = None, ""
         try:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from apps.finance_sentiment.models import AlertChannel, NoticeSettings
 from apps.finance_sentiment.services.alerting.quiet import digest_at, due_at, quiet_until
+from rootstock.common.ids import uuid7
 
 SHANGHAI, BERLIN = ZoneInfo("Asia/Shanghai"), ZoneInfo("Europe/Berlin")
 MOMENTS = st.integers(1_577_836_800, 1_893_456_000).map(lambda s: datetime.fromtimestamp(s, UTC))
@@ -84,8 +85,9 @@ def test_a_digest_is_never_late(moment, minutes, zone):
 
 def test_the_later_of_two_wishes_holds_and_what_is_urgent_goes_through():
     now = at(SHANGHAI, 2026, 3, 4, 23)
-    person = NoticeSettings(quiet_from=time(22), quiet_until=time(7), urgent_score=5.0)
-    channel = AlertChannel(digest_minutes=60)
+    night = {"quiet_from": time(22), "quiet_until": time(7)}
+    person = NoticeSettings(organisation_id=uuid7(), urgent_score=5.0, **night)
+    channel = AlertChannel(organisation_id=uuid7(), digest_minutes=60)
     due = due_at(now, [person, channel], score=1.0, default_zone=SHANGHAI)
     assert (due.at, due.held) == (at(SHANGHAI, 2026, 3, 5, 8), "digest")
     alone = due_at(now, [person, None], score=1.0, default_zone=SHANGHAI)

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 import yaml
@@ -16,7 +17,7 @@ from ml_core_helpers import REPOSITORY
 
 import ml_core
 from ml_core.__main__ import main
-from ml_core.training import TrainConfig
+from ml_core.training import TrainConfig, check_together, read_together
 from ml_core.training.methods import wanted_methods
 from ml_core.training.search import check_space
 
@@ -90,10 +91,13 @@ def examples() -> list[tuple[str, str]]:
     ("page", "block"),
     [pytest.param(*each, id=f"{each[0]}-{at}") for at, each in enumerate(examples())],
 )
-def test_the_examples_are_configurations(page: str, block: str) -> None:
+def test_the_examples_are_configurations(page: str, block: str, tmp_path: Path) -> None:
     values = yaml.safe_load(block)
     if "space.yaml" in block:
         check_space(values)
+    elif "heads" in values:
+        (tmp_path / "together.yaml").write_text(block, encoding="utf-8")
+        check_together(read_together(tmp_path / "together.yaml"))
     else:
         wanted_methods(TrainConfig.from_mapping(values))
 

@@ -10,7 +10,7 @@ from apps.finance_sentiment.demo import setup
 
 
 class Command(BaseCommand):
-    help = "Make the demonstration: organisation, account, data sets, models, a day of documents. Safe to run again."
+    help = "Make the demonstration: organisation, account, models, companies, a week of documents. Safe to run again."
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Make what is missing. Training needs the inference process to run."""
@@ -19,6 +19,7 @@ class Command(BaseCommand):
         setup.rule_setup(organisation, self.write)
         setup.datasets_setup(organisation, self.write)
         setup.models_setup(organisation, self.write)
+        setup.entities_setup(organisation, self.write)
         setup.past_setup(organisation, self.write)
         self.write("demo ready")
 

@@ -115,9 +115,9 @@ def grouped(value: Any) -> str:
 
 
 @register.filter
-def percent(value: float | None, digits: int = 0) -> str:
-    """0.873 as 87 %; an em dash for nothing."""
-    return "—" if value is None else f"{value * 100:.{digits}f}\u202f%"
+def percent(value: float | str | None, digits: int = 0) -> str:
+    """0.873 as 87 %; an em dash for nothing, also for a name that a template does not find."""
+    return "—" if value is None or isinstance(value, str) else f"{value * 100:.{digits}f}\u202f%"
 
 
 @register.simple_tag
