@@ -60,7 +60,7 @@ class SearchView(ApiView):
 def page_json(page: SearchPage, *, is_first: bool) -> dict[str, Any]:
     """A page as `SearchOutput` describes it."""
     hits = {found.hit.id: found.hit for found in page.results}
-    rows = serializers.FoundOutput(
+    rows = serializers.FoundDocumentOutput(
         [found.document for found in page.results], many=True, context={"hits": hits}
     )
     return {

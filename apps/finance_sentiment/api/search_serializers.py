@@ -41,7 +41,7 @@ class SearchFilter(serializers.Serializer[Any]):
     page_size = serializers.IntegerField(required=False, min_value=1, max_value=200, default=50)
 
 
-class FoundOutput(DocumentOutput):
+class FoundDocumentOutput(DocumentOutput):
     """A document and why it was found."""
 
     score = serializers.SerializerMethodField(
@@ -97,7 +97,7 @@ class FacetsOutput(serializers.Serializer[Any]):
 class SearchOutput(serializers.Serializer[Any]):
     """A page of what was found."""
 
-    results = FoundOutput(many=True)
+    results = FoundDocumentOutput(many=True)
     next = serializers.CharField(allow_null=True, help_text="Cursor of the next page.")
     facets = FacetsOutput(allow_null=True, help_text="On the first page.")
     words_only = serializers.ChoiceField(
