@@ -4,6 +4,9 @@ Each rule has a detector and judges each of its subjects by itself. The detector
 arrive as they are published, that is the wall clock, and `MonitorClock.next_evaluation_at` has the tick close empty
 buckets too; in a replay or an import it is the newest document. Every run starts from a state that lies a little back
 and judges the buckets since then again, so documents that come somewhat late count, and running twice changes nothing.
+
+An alert does not wait for its bucket to close: counts only grow, so what is a surge by now will be one then. Only what
+raises an alert is taken from open buckets; everything else, its end above all, waits for them to close.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ from apps.finance_sentiment.models import (
     Alert,
     Monitor,
     MonitorClock,
+    Portfolio,
     Rule,
     Subject,
     SubjectKind,
@@ -56,7 +60,8 @@ from rootstock.tenancy.scope import current_organisation_id
 
 @dataclass(frozen=True, slots=True)
 class _Span:
-    """What a run judges: closed buckets before `edge`; those before `settle` are settled."""
+    """What a run judges: closed buckets before `edge`, of which those before `settle` are settled, and open ones before
+    `reach`."""
 
     rule: Rule
     clock: EventClock
@@ -65,6 +70,7 @@ class _Span:
     grace: timedelta
     edge: datetime
     settle: datetime
+    reach: datetime
 
     @property
     def watched_until(self) -> datetime:
@@ -84,6 +90,7 @@ class _Run:
     """What judging one subject came to."""
 
     settled: SurgeState
+    last: SurgeState
     verdicts: list[Verdict] = field(default_factory=list)
 
 
@@ -96,7 +103,7 @@ def detection_run(*, now: datetime | None = None) -> list[Change]:
             [f"finance.detect:{current_organisation_id()}"],
         )
     rules = rules_get_or_create()
-    enabled = [rule for rule in rules if rule.enabled]
+    enabled = _judgeable(rules)
     clock = event_clock(now=now)
     if clock is None:
         MonitorClock.objects.update(next_evaluation_at=None)
@@ -116,6 +123,19 @@ def detection_run(*, now: datetime | None = None) -> list[Change]:
     return changes
 
 
+def _judgeable(rules: Iterable[Rule]) -> list[Rule]:
+    """Those that are switched on, but for portfolios whose past is being counted again: it would look like a surge."""
+    waiting = {
+        str(pk)
+        for pk in Portfolio.objects.filter(counted_at__isnull=True).values_list("pk", flat=True)
+    }
+    return [
+        rule
+        for rule in rules
+        if rule.enabled and not (rule.scope == SubjectKind.PORTFOLIO and rule.key in waiting)
+    ]
+
+
 def _ended(rules: Iterable[Rule], alerts: dict[tuple[object, Subject], Alert]) -> list[Change]:
     """Nothing would ever end the alerts of a rule that is switched off."""
     disabled = {rule.pk for rule in rules}
@@ -133,7 +153,8 @@ def _span(rule: Rule, clock: EventClock, now: datetime) -> _Span:
     lateness = max(length, timedelta(seconds=60 if is_fast else 600))
     edge = bucket_start(now - grace if clock.live else clock.newest, rule.bucket_seconds)
     settle = bucket_start(edge - lateness, rule.bucket_seconds)
-    return _Span(rule, clock, length, lateness, grace, edge, settle)
+    reach = bucket_start(now, rule.bucket_seconds) + length if clock.live else edge
+    return _Span(rule, clock, length, lateness, grace, edge, settle, reach)
 
 
 def _judge(
@@ -154,7 +175,7 @@ def _judge(
     starts = [state.last_start for state in states.values()]
     is_known = bool(starts) and all(starts)
     start = min(moment for moment in starts if moment) if is_known else beginning
-    buckets = _buckets(rule, monitors, start, span.edge)
+    buckets = _buckets(rule, monitors, start, span.reach)
     changes: list[Change] = []
     judged: list[Monitor] = []
     for subject in _watched(rule, monitors, buckets):
@@ -166,13 +187,19 @@ def _judge(
             continue
         # A rule that is new or changed judges from the beginning what is past and known.
         is_rejudged = subject in monitors and monitor.settled is None
-        changes += _alerts(
+        alert = alerts.get((rule.pk, subject))
+        found = _alerts(
             subject,
             run.verdicts,
-            alerts.get((rule.pk, subject)),
+            alert,
             span,
             past_is_known=is_rejudged or (has_run and not monitors),
         )
+        is_open = found[-1].kind != "resolved" if found else alert is not None
+        early = None if is_open else _raised_early(detector, run, buckets.get(subject, []), span)
+        if early:
+            found += _alerts(subject, [*run.verdicts, early], None, span, past_is_known=True)
+        changes += found
         monitor.settled = run.settled.to_json()
         monitor.verdict = verdict_facts(run.verdicts[-1])
         judged.append(monitor)
@@ -229,15 +256,25 @@ def _advance(
     span: _Span,
 ) -> _Run:
     """Judge what is closed since `state`."""
-    run = _Run(settled=state)
+    run = _Run(settled=state, last=state)
     stops = (span.settle - span.length, span.edge - span.length)
     for later, verdict in detector.walk(
         state, buckets, since=beginning, until=span.edge, stops=stops
     ):
         run.verdicts.append(verdict)
+        run.last = later
         if verdict.start < span.settle:
             run.settled = later
     return run
+
+
+def _raised_early(
+    detector: SurgeDetector, run: _Run, buckets: Sequence[Bucket], span: _Span
+) -> Verdict | None:
+    """The verdict on an open bucket that already raises an alert."""
+    coming = [bucket for bucket in buckets if bucket.start >= span.edge]
+    judged = detector.walk(run.last, coming, since=span.edge, until=span.reach)
+    return next((verdict for _state, verdict in judged if verdict.raised), None)
 
 
 def _alerts(

@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from apps.finance_sentiment.models import Alert
+from apps.finance_sentiment.services.rules import DEFAULT_NAME
 from rootstock.web.templatetags.ui import icon
 from rootstock.web.timerange import TimeRange
 
@@ -25,6 +26,12 @@ _ENDS = {
     "threads": ("since", "until"),
     "signals": ("since", "until"),
 }
+
+
+@register.filter
+def rule_label(name: str) -> str:
+    """A rule's name; that of the first rule, which no person has given, in the language of the page."""
+    return _(DEFAULT_NAME) if name == DEFAULT_NAME else name
 
 
 @register.simple_tag

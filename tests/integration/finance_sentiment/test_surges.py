@@ -170,6 +170,31 @@ def test_while_documents_arrive_as_they_happen_time_alone_ends_an_alert(
     assert MonitorClock.objects.get().next_evaluation_at is None
 
 
+def test_an_alert_does_not_wait_for_its_bucket_to_close(score, detect, models, fast_rule):
+    rule_update(rule=fast_rule, actor=PERSON, values={"pending": 1})
+    began = datetime.fromtimestamp(datetime.now(UTC).timestamp() // 5 * 5 - 5, UTC)
+    score(*calm(began - timedelta(minutes=7), 7))
+    detect(began + timedelta(seconds=1))
+    assert not Alert.objects.exists()
+    rows = [
+        {**row, "published_at": began + timedelta(milliseconds=100 * n)}
+        for n, row in enumerate(storm(began, 12))
+    ]
+    score(*rows)
+    detect(began + timedelta(seconds=3))
+    alert = Alert.objects.get()
+    assert (alert.opened_at, alert.state) == (began, "open")
+    assert alert.evidence["series"]
+    # While the bucket fills, and when it has closed, it is the same alert.
+    detect(began + timedelta(seconds=4))
+    detect(began + timedelta(seconds=8))
+    alert.refresh_from_db()
+    assert (Alert.objects.count(), alert.state) == (1, "open")
+    detect(began + timedelta(minutes=2))
+    alert.refresh_from_db()
+    assert alert.state == "resolved"
+
+
 def test_a_new_rule_raises_nothing_for_the_past(score, detect, models, fast_rule):
     rows = [
         *calm(START, 6),
