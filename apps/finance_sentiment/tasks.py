@@ -8,6 +8,7 @@ from celery import shared_task
 
 from apps.finance_sentiment import (
     loop_jobs,
+    portfolio_jobs,  # noqa: F401 - its kinds of jobs
     understanding_jobs,  # noqa: F401 - its kinds of jobs
 )
 from apps.finance_sentiment.services import reports, threads

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from apps.finance_sentiment.models import (
@@ -16,7 +16,9 @@ from apps.finance_sentiment.models import (
     AlertEntry,
     Document,
     Entity,
+    Holding,
     Mention,
+    Portfolio,
     Story,
     Subject,
     SubjectKind,
@@ -34,6 +36,8 @@ def subject_label(subject: Subject) -> str:
         return topic_label(key)
     if kind == SubjectKind.ENTITY:
         return _entity_name(key) or key
+    if kind == SubjectKind.PORTFOLIO:
+        return _portfolio_name(key) or _("A portfolio that is gone")
     return key
 
 
@@ -43,6 +47,14 @@ def _entity_name(key: str) -> str:
     except ValueError:
         entity = Entity.objects.filter(key=key).first()
     return entity.name if entity else ""
+
+
+def _portfolio_name(key: str) -> str:
+    try:
+        wanted = uuid.UUID(key)
+    except ValueError:
+        return ""
+    return Portfolio.objects.filter(pk=wanted).values_list("name", flat=True).first() or ""
 
 
 def alerts_open() -> QuerySet[Alert]:
@@ -162,8 +174,10 @@ def alert_stories_find(
         stories = stories.filter(topics__contains=[key])
     elif kind == SubjectKind.SOURCE_GROUP:
         stories = stories.filter(sources__contains=[key])
-    elif kind == SubjectKind.ENTITY:
-        told = Mention.objects.filter(entity_id=key).values("document_id")
+    elif kind in (SubjectKind.ENTITY, SubjectKind.PORTFOLIO):
+        members = Holding.objects.filter(portfolio_id=key).values("entity_id")
+        meant = Q(entity_id__in=members) if kind == SubjectKind.PORTFOLIO else Q(entity_id=key)
+        told = Mention.objects.filter(meant).values("document_id")
         stories = stories.filter(
             pk__in=Document.objects.filter(
                 pk__in=told, published_at__gte=start, story__isnull=False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
@@ -42,6 +43,22 @@ _OF_STORY = """
         JOIN finance_sentiment_mention mention ON mention.document_id = member.id
         WHERE member.story_id = story.id AND mention.state = 'linked' GROUP BY 2
 """
+# A portfolio is spoken of as badly as the worst of its members. {one} is nothing, or what keeps it to a single one.
+_PORTFOLIO_OF_DOCUMENT = """
+    SELECT 'portfolio' AS kind, holding.portfolio_id::text AS key,
+           min(coalesce(nullif(mention.sentiment, ''), document.sentiment)) AS sentiment
+        FROM finance_sentiment_mention mention
+        JOIN finance_sentiment_holding holding ON holding.entity_id = mention.entity_id {one}
+        WHERE mention.document_id = document.id AND mention.state = 'linked' GROUP BY 2
+"""
+_PORTFOLIO_OF_STORY = """
+    SELECT 'portfolio' AS kind, holding.portfolio_id::text AS key,
+           min(coalesce(nullif(mention.sentiment, ''), story.sentiment)) AS sentiment
+        FROM finance_sentiment_document member
+        JOIN finance_sentiment_mention mention ON mention.document_id = member.id
+        JOIN finance_sentiment_holding holding ON holding.entity_id = mention.entity_id {one}
+        WHERE member.story_id = story.id AND mention.state = 'linked' GROUP BY 2
+"""
 
 _FROM_ROWS = f"""
     document_counts AS (
@@ -56,7 +73,7 @@ _FROM_ROWS = f"""
           ON document.published_at >= touched.start
          AND document.published_at < touched.start + make_interval(secs => %(seconds)s)
         LEFT JOIN finance_sentiment_source source ON source.id = document.source_ref_id
-        CROSS JOIN LATERAL ({_OF_DOCUMENT}) AS subject
+        CROSS JOIN LATERAL ({{of_document}}) AS subject
         WHERE document.status IN ('scored', 'unscored')
         GROUP BY 1, 2, 3
     ),
@@ -70,7 +87,7 @@ _FROM_ROWS = f"""
         JOIN finance_sentiment_story story
           ON story.first_seen_at >= touched.start
          AND story.first_seen_at < touched.start + make_interval(secs => %(seconds)s)
-        CROSS JOIN LATERAL ({_OF_STORY}) AS subject
+        CROSS JOIN LATERAL ({{of_story}}) AS subject
         WHERE story.sentiment <> ''
         GROUP BY 1, 2, 3
     ),
@@ -97,6 +114,7 @@ _FROM_NARROWER = f"""
         JOIN finance_sentiment_timebucket bucket
           ON bucket.width = %(narrower)s
          AND bucket.start >= touched.start AND bucket.start < touched.start + make_interval(secs => %(seconds)s)
+         {{one}}
         GROUP BY 1, 2, 3
     )
 """  # noqa: S608 - only constants
@@ -107,7 +125,7 @@ _STORE = f"""
     gone AS (
         DELETE FROM finance_sentiment_timebucket bucket
         USING touched
-        WHERE bucket.width = %(seconds)s AND bucket.start = touched.start
+        WHERE bucket.width = %(seconds)s AND bucket.start = touched.start {{one}}
           AND NOT EXISTS (
               SELECT FROM counts
               WHERE counts.start = bucket.start AND counts.kind = bucket.kind AND counts.key = bucket.key
@@ -118,6 +136,24 @@ _STORE = f"""
     ON CONFLICT (organisation_id, width, start, kind, key) DO UPDATE SET ({_COUNTS}) = ({_EXCLUDED})
 """  # noqa: S608 - only constants
 
+# Of one portfolio alone.
+_ONE_HOLDING = "AND holding.portfolio_id = %(portfolio)s::uuid"
+_ONE_BUCKET = "AND bucket.kind = 'portfolio' AND bucket.key = %(portfolio)s"
+
+
+def _statement(*, is_narrowest: bool, one: bool) -> str:
+    """What counts the buckets of a width again: those of all subjects, or of one portfolio."""
+    holding, bucket = (_ONE_HOLDING, _ONE_BUCKET) if one else ("", "")
+    if not is_narrowest:
+        return _STORE.format(counts=_FROM_NARROWER.format(one=bucket), one=bucket)
+    of_document = _PORTFOLIO_OF_DOCUMENT.format(one=holding)
+    of_story = _PORTFOLIO_OF_STORY.format(one=holding)
+    if not one:
+        of_document = f"{_OF_DOCUMENT} UNION ALL {of_document}"
+        of_story = f"{_OF_STORY} UNION ALL {of_story}"
+    counts = _FROM_ROWS.format(of_document=of_document, of_story=of_story)
+    return _STORE.format(counts=counts, one=bucket)
+
 
 def bucket_start(moment: datetime, width: int) -> datetime:
     """The start of the bucket of `width` seconds that `moment` lies in, on the grid of Unix time."""
@@ -125,8 +161,8 @@ def bucket_start(moment: datetime, width: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def buckets_recount(*, moments: Iterable[datetime]) -> None:
-    """Count the buckets of all widths around these moments again.
+def buckets_recount(*, moments: Iterable[datetime], portfolio: uuid.UUID | None = None) -> None:
+    """Count the buckets of all widths around these moments again: of every subject, or of one portfolio alone.
 
     The caller holds the organisation's lock (`stories.stories_lock`).
     """
@@ -138,12 +174,13 @@ def buckets_recount(*, moments: Iterable[datetime]) -> None:
             return
         with connection.cursor() as cursor:
             cursor.execute(
-                _STORE.format(counts=_FROM_ROWS if narrower is None else _FROM_NARROWER),
+                _statement(is_narrowest=narrower is None, one=portfolio is not None),
                 {
                     "starts": starts,
                     "organisation": current_organisation_id(),
                     "seconds": width,
                     "narrower": narrower,
+                    "portfolio": str(portfolio) if portfolio else None,
                 },
             )
         narrower = width

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from apps.finance_sentiment.inference import NameKind, estimate_ambiguity, fold_name
 from apps.finance_sentiment.models import Alias, Entity, EntityKind, Instrument
+from apps.finance_sentiment.services.portfolios import members_forget
 from apps.finance_sentiment.services.vocabulary import names_changed
 from rootstock.audit.services import audit_record
 from rootstock.common.actors import Actor
@@ -177,6 +178,7 @@ def alias_remove(*, alias: Alias, actor: Actor) -> None:
 def entity_remove(*, entity: Entity, actor: Actor) -> None:
     """Forget an entity with its names and listings; its mentions stay without it."""
     key, pk = entity.key, entity.pk
+    members_forget(entity=entity, actor=actor)
     entity.mentions.update(entity=None, state="unknown", is_decided=False)
     entity.delete()
     names_changed()

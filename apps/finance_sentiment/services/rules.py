@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +16,7 @@ from apps.finance_sentiment.inference import (
     surge_config,
     surge_defaults,
 )
-from apps.finance_sentiment.models import Rule, SubjectKind
+from apps.finance_sentiment.models import Portfolio, Rule, SubjectKind
 from apps.finance_sentiment.selectors.alerts import alerts_open
 from apps.finance_sentiment.services.alerts import alert_resolve, changes_announce
 from apps.finance_sentiment.services.scoring import detection_request
@@ -68,12 +69,24 @@ def rule_check(rule: Rule) -> None:
     """
     if rule.scope == SubjectKind.ALL and rule.key:
         raise RuleRefused(_("A rule for everything names no subject."))
-    if rule.scope == SubjectKind.PORTFOLIO and not rule.key:
-        raise RuleRefused(_("Say which portfolio the rule is for."))
+    if rule.scope == SubjectKind.PORTFOLIO:
+        _portfolio_check(rule.key)
     try:
         surge_config(rule)
     except ValueError as error:
         raise RuleRefused(str(error)) from error
+
+
+def _portfolio_check(key: str) -> None:
+    if not key:
+        raise RuleRefused(_("Say which portfolio the rule is for."))
+    try:
+        wanted = uuid.UUID(key)
+    except ValueError:
+        wanted = None
+    # Buckets know it by its id as it is written here.
+    if str(wanted) != key or not Portfolio.objects.filter(pk=wanted).exists():
+        raise RuleRefused(_("There is no portfolio with the id “%(key)s”.") % {"key": key[:40]})
 
 
 def rule_create(*, actor: Actor, values: Mapping[str, Any]) -> Rule:

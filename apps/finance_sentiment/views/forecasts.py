@@ -86,9 +86,14 @@ def _text(subject: Subject) -> str:
 
 
 def _subjects(chosen: Subject) -> list[tuple[str, str, str]]:
-    """(value, kind, label) of everything and of the known topics, sources and entities."""
+    """(value, kind, label) of everything and of the known topics, sources, entities and portfolios."""
     found = [EVERYTHING, chosen]
-    for kind in (SubjectKind.TOPIC, SubjectKind.SOURCE_GROUP, SubjectKind.ENTITY):
+    for kind in (
+        SubjectKind.TOPIC,
+        SubjectKind.SOURCE_GROUP,
+        SubjectKind.ENTITY,
+        SubjectKind.PORTFOLIO,
+    ):
         found += [Subject(kind, key) for key in subjects_known(kind)[:_SUBJECTS]]
     labels = {SubjectKind.ALL: _("Everything"), **dict(SubjectKind.choices)}
     return [
