@@ -19,7 +19,14 @@ from apps.finance_sentiment.inference import (
     ModelUnusable,
     written_text,
 )
-from apps.finance_sentiment.models import Alias, Document, Entity, EntityKind, Mention
+from apps.finance_sentiment.models import (
+    Alias,
+    Document,
+    Entity,
+    EntityKind,
+    Instrument,
+    Mention,
+)
 from apps.finance_sentiment.selectors.entities import (
     document_mentions,
     entity_breakdown,
@@ -27,6 +34,11 @@ from apps.finance_sentiment.selectors.entities import (
     entity_rows,
     entity_series,
     review_queue,
+)
+from apps.finance_sentiment.selectors.prices import (
+    instrument_chosen,
+    instruments_priced,
+    sentiment_and_price,
 )
 from apps.finance_sentiment.selectors.trends import chart_width
 from apps.finance_sentiment.services.entities import (
@@ -58,7 +70,7 @@ from rootstock.common.line_files import FileRefused
 from rootstock.gateway.late import LateAnswer
 from rootstock.tenancy.pages import requires
 from rootstock.tenancy.permissions import Permission
-from rootstock.web.timerange import time_range
+from rootstock.web.timerange import TimeRange, time_range
 
 READ, WRITE = Permission.FINANCE_READ, Permission.FINANCE_WRITE
 _SHOWN = 200
@@ -99,6 +111,7 @@ def entity_detail(request: HttpRequest, entity_id: uuid.UUID) -> HttpResponse:
         name: sum(getattr(point, name) for point in points)
         for name in ("negative", "neutral", "positive")
     }
+    listing = instrument_chosen(entity, request.GET.get("listing", ""))
     parts = entity_breakdown(entity=entity, start=span.start, end=span.end)
     context = {
         "entity": entity,
@@ -111,6 +124,8 @@ def entity_detail(request: HttpRequest, entity_id: uuid.UUID) -> HttpResponse:
         "page": page,
         "aliases": entity.aliases.order_by("kind", "text"),
         "instruments": entity.instruments.order_by("exchange"),
+        "listings": instruments_priced(entity),
+        "listing": listing,
         "alias_form": AliasForm(),
         "instrument_form": InstrumentForm(),
         "may_write": _may_write(request),
@@ -118,9 +133,24 @@ def entity_detail(request: HttpRequest, entity_id: uuid.UUID) -> HttpResponse:
             "points": [point.as_json() for point in points],
             "label": str(span.label),
             "name": entity.name,
+            "prices": _beside_prices(entity, listing, span),
         },
     }
     return render(request, "finance_sentiment/entity.html", context)
+
+
+def _beside_prices(
+    entity: Entity, listing: Instrument | None, span: TimeRange
+) -> dict[str, Any] | None:
+    """Sentiment by the day with what a listing closed at; None without a listing."""
+    if listing is None:
+        return None
+    days = sentiment_and_price(entity=entity, instrument=listing, start=span.start, end=span.end)
+    return {
+        "listing": str(listing),
+        "currency": listing.currency,
+        "days": [day.as_json() for day in days],
+    }
 
 
 @requires(WRITE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from apps.finance_sentiment.views import entities, topics
+from apps.finance_sentiment.views import entities, prices, topics
 
 urlpatterns = [
     path("entities/", entities.entity_list, name="entities"),
@@ -12,6 +12,7 @@ urlpatterns = [
     path("entities/import/", entities.entity_import, name="entity-import"),
     path("entities/review/", entities.review, name="entity-review"),
     path("entities/<uuid:entity_id>/", entities.entity_detail, name="entity"),
+    path("entities/<uuid:entity_id>/prices/", prices.entity_prices, name="entity-prices"),
     path("entities/<uuid:entity_id>/add/", entities.entity_add, name="entity-add"),
     path("entities/<uuid:entity_id>/remove/", entities.entity_delete, name="entity-remove"),
     path("entities/names/<uuid:alias_id>/remove/", entities.alias_delete, name="alias-remove"),
