@@ -184,6 +184,7 @@ def ids_by_parameter(rows: dict[str, models.Model]) -> dict[str, str]:
         "key_id": "accounts.ApiKey",
         "member_id": "tenancy.Membership",
         "news_source_id": "finance_sentiment.Source",
+        "finance_view_id": "finance_sentiment.SavedView",
     }
     found = {name: str(rows[label].pk) for name, label in names.items()}
     for label, row in rows.items():
