@@ -51,6 +51,7 @@ def register() -> None:
                 Item(_("Forecast"), "finance:forecast", read, "trending-up"),
                 Item(_("Reports"), "finance:reports", read, "file-text"),
                 Item(_("Entities"), "finance:entities", read, "building-2"),
+                Item(_("Portfolios"), "finance:portfolios", read, "briefcase"),
                 Item(_("Topics"), "finance:topics", read, "tags"),
                 Item(_("Sources"), "finance:sources", read, "rss"),
                 Item(_("Label"), "finance:labels", write, "tags"),

@@ -15,6 +15,7 @@ urlpatterns = [
     path("import/", views.ImportView.as_view(), name="import"),
     path("", include("apps.finance_sentiment.views.signal_urls")),
     path("", include("apps.finance_sentiment.views.thread_urls")),
+    path("", include("apps.finance_sentiment.views.portfolio_urls")),
     path("", include("apps.finance_sentiment.views.loop_urls")),
     path("", include("apps.finance_sentiment.views.report_urls")),
 ]

@@ -45,7 +45,7 @@ class SignalFilter(serializers.Serializer[Any]):
         required=False,
         max_length=200,
         allow_blank=True,
-        help_text="A topic's label, an entity's id, a source's name.",
+        help_text="A topic's label, an entity's or a portfolio's id, a source's name.",
     )
     since = serializers.DateTimeField(required=False)
     until = serializers.DateTimeField(required=False)

@@ -28,7 +28,8 @@ class RuleFigures(serializers.Serializer[Any]):
         max_length=200,
         allow_blank=True,
         default="",
-        help_text="Of one subject: a topic's label, an entity's id, a source's name. Empty: each by itself.",
+        help_text="Of one subject: a topic's label, an entity's or a portfolio's id, a source's name. "
+        "Empty: each by itself.",
     )
     measure = serializers.ChoiceField(Rule.Measure.values, default=Rule.Measure.NEGATIVES.value)
     detector = serializers.ChoiceField(DETECTOR_NAMES, required=False)

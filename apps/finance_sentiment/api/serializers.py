@@ -11,6 +11,7 @@ from apps.finance_sentiment.api.entity_serializers import MentionOutput
 from apps.finance_sentiment.models import (
     Document,
     Sentiment,
+    SubjectKind,
 )
 from apps.finance_sentiment.selectors.entities import document_mentions
 from apps.finance_sentiment.services.intake import MAX_BATCH, MAX_LENGTH
@@ -188,6 +189,17 @@ class TrendFilter(serializers.Serializer[Any]):
     )
 
 
+class SeriesFilter(TrendFilter):
+    """Which series: of a topic, or of any other subject by its kind and key."""
+
+    kind = serializers.ChoiceField(SubjectKind.values, required=False)
+    key = serializers.CharField(
+        required=False,
+        max_length=200,
+        help_text="An entity's or a portfolio's id, a source's name, a topic's label.",
+    )
+
+
 class TrendPointOutput(serializers.Serializer[Any]):
     """What was published in [start, start + width), or on `day`."""
 
@@ -209,6 +221,8 @@ class TrendOutput(serializers.Serializer[Any]):
     """A series; empty buckets are included."""
 
     topic = serializers.CharField(allow_blank=True)
+    kind = serializers.ChoiceField(SubjectKind.values)
+    key = serializers.CharField(allow_blank=True)
     since = serializers.DateTimeField()
     until = serializers.DateTimeField()
     width = serializers.IntegerField()

@@ -15,6 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.finance_sentiment.api import serializers
+from apps.finance_sentiment.models import Subject, SubjectKind, of_topic
 from apps.finance_sentiment.selectors.trends import (
     TrendPoint,
     UnfitWidth,
@@ -34,11 +35,11 @@ class TrendView(ApiView):
 
     @extend_schema(
         operation_id="finance_trend",
-        parameters=[serializers.TrendFilter],
+        parameters=[serializers.SeriesFilter],
         responses={200: serializers.TrendOutput},
     )
     def get(self, request: Request) -> Response:
-        """The series of a topic, or of all topics, by time of publication."""
+        """The series of a topic, of all topics, or of another subject, by time of publication."""
         wanted, points = _series(request)
         return Response({**wanted, "points": [point.as_json() for point in points]})
 
@@ -50,7 +51,7 @@ class TrendCsvView(ApiView):
 
     @extend_schema(
         operation_id="finance_trend_csv",
-        parameters=[serializers.TrendFilter],
+        parameters=[serializers.SeriesFilter],
         responses={(200, "text/csv"): OpenApiResponse(response=str)},
     )
     def get(self, request: Request) -> HttpResponse:
@@ -96,7 +97,7 @@ def _range(request: Request) -> tuple[dict[str, Any], datetime, datetime]:
     Raises:
         Problem: 422 where a range ends before it begins.
     """
-    wanted = serializers.TrendFilter(data=request.query_params)
+    wanted = serializers.SeriesFilter(data=request.query_params)
     wanted.is_valid(raise_exception=True)
     values = wanted.validated_data
     until = values.get("until") or timezone.now()
@@ -111,15 +112,36 @@ def _range(request: Request) -> tuple[dict[str, Any], datetime, datetime]:
     return values, since, until
 
 
+def _subject(values: dict[str, Any]) -> Subject:
+    """Whose series is asked for.
+
+    Raises:
+        Problem: 422 where that is said twice or by halves.
+    """
+    kind, key = values.get("kind"), values.get("key", "")
+    if kind is None and not key:
+        return of_topic(values["topic"])
+    if values["topic"]:
+        raise invalid("/topic", _("Give a topic, or a kind and a key, not both."))
+    if kind is None:
+        raise invalid("/kind", _("Say of which kind the key is."))
+    if (kind == SubjectKind.ALL) == bool(key):
+        raise invalid("/key", _("Every kind but “all” needs a key."))
+    return Subject(kind, key)
+
+
 def _series(request: Request) -> tuple[dict[str, Any], list[TrendPoint]]:
     values, since, until = _range(request)
+    subject = _subject(values)
     width = values.get("width") or chart_width(start=since, end=until)
     try:
-        points = trend_series(topic=values["topic"], start=since, end=until, width=width)
+        points = trend_series(subject=subject, start=since, end=until, width=width)
     except UnfitWidth as error:
         raise invalid("/width", str(error)) from error
     return {
         "topic": values["topic"],
+        "kind": subject.kind,
+        "key": subject.key,
         "since": since.isoformat(),
         "until": until.isoformat(),
         "width": width,

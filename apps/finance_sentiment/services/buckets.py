@@ -60,7 +60,7 @@ _PORTFOLIO_OF_STORY = """
         WHERE member.story_id = story.id AND mention.state = 'linked' GROUP BY 2
 """
 
-_FROM_ROWS = f"""
+_FROM_ROWS = """
     document_counts AS (
         SELECT touched.start, subject.kind, subject.key,
                count(*) FILTER (WHERE status = 'scored') AS documents,
@@ -73,7 +73,7 @@ _FROM_ROWS = f"""
           ON document.published_at >= touched.start
          AND document.published_at < touched.start + make_interval(secs => %(seconds)s)
         LEFT JOIN finance_sentiment_source source ON source.id = document.source_ref_id
-        CROSS JOIN LATERAL ({{of_document}}) AS subject
+        CROSS JOIN LATERAL ({of_document}) AS subject
         WHERE document.status IN ('scored', 'unscored')
         GROUP BY 1, 2, 3
     ),
@@ -87,7 +87,7 @@ _FROM_ROWS = f"""
         JOIN finance_sentiment_story story
           ON story.first_seen_at >= touched.start
          AND story.first_seen_at < touched.start + make_interval(secs => %(seconds)s)
-        CROSS JOIN LATERAL ({{of_story}}) AS subject
+        CROSS JOIN LATERAL ({of_story}) AS subject
         WHERE story.sentiment <> ''
         GROUP BY 1, 2, 3
     ),
@@ -104,7 +104,7 @@ _FROM_ROWS = f"""
                coalesce(unscored, 0) AS unscored
         FROM document_counts FULL JOIN story_counts USING (start, kind, key)
     )
-"""  # noqa: S608 - only constants
+"""
 
 _SUMS = ", ".join(f"sum({column.strip()})::integer" for column in _COUNTS.split(","))
 _FROM_NARROWER = f"""

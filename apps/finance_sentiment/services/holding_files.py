@@ -61,9 +61,8 @@ def holdings_import(
 
 
 def _rows(file: IO[bytes], name: str, report: HoldingsReport) -> Iterable[_Row]:
-    count = 0
-    for line, raw in rows_read(file, name=name, fields=FIELDS, needed=()):
-        count += 1
+    rows = rows_read(file, name=name, fields=FIELDS, needed=())
+    for count, (line, raw) in enumerate(rows, 1):
         if count > _MOST_ROWS:
             raise FileRefused(_("The file has more than %(most)d rows.") % {"most": _MOST_ROWS})
         if isinstance(raw, BadRow):
@@ -118,7 +117,9 @@ class _Finder:
             ValueError: nobody is meant, or several may be.
         """
         if row["key"]:
-            return self._one({self._keys[row["key"]]} if row["key"] in self._keys else set(), row["key"])
+            return self._one(
+                {self._keys[row["key"]]} if row["key"] in self._keys else set(), row["key"]
+            )
         if row["symbol"]:
             exchange = row["exchange"].upper()
             found = self._symbols.get(row["symbol"].upper(), [])
@@ -131,9 +132,7 @@ class _Finder:
     @staticmethod
     def _one(found: set[uuid.UUID], text: str) -> uuid.UUID:
         if not found:
-            raise ValueError(
-                _("“%(text)s” is no entity that is followed.") % {"text": text[:80]}
-            )
+            raise ValueError(_("“%(text)s” is no entity that is followed.") % {"text": text[:80]})
         if len(found) > 1:
             raise ValueError(
                 _("“%(text)s” may be several entities; give the key.") % {"text": text[:80]}

@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.finance_sentiment.inference import DETECTOR_NAMES
 from apps.finance_sentiment.models import Rule, SubjectKind
+from apps.finance_sentiment.selectors.portfolios import portfolios
 
 if TYPE_CHECKING:
     RuleModelForm = forms.ModelForm[Rule]
@@ -24,8 +25,6 @@ DETECTOR_LABELS = {
     "cusum": _("CUSUM: sees a weak rise that lasts"),
     "s-h-esd": _("Seasonal hybrid ESD: against the same hour of other days"),
 }
-# Portfolios have no editor yet.
-_SCOPES = [choice for choice in SubjectKind.choices if choice[0] != SubjectKind.PORTFOLIO]
 
 
 class RuleForm(RuleModelForm):
@@ -34,7 +33,8 @@ class RuleForm(RuleModelForm):
     detector = forms.ChoiceField(
         label=_("Detector"), choices=[(name, DETECTOR_LABELS[name]) for name in DETECTOR_NAMES]
     )
-    scope = forms.ChoiceField(label=_("What is watched"), choices=_SCOPES)
+    scope = forms.ChoiceField(label=_("What is watched"), choices=SubjectKind.choices)
+    portfolio = forms.ChoiceField(label=_("Portfolio"), required=False)
     season = forms.BooleanField(
         label=_("Learn the hours of the week"),
         required=False,
@@ -48,6 +48,7 @@ class RuleForm(RuleModelForm):
             "enabled",
             "scope",
             "key",
+            "portfolio",
             "measure",
             "detector",
             "bucket_seconds",
@@ -104,6 +105,10 @@ class RuleForm(RuleModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        found = [(str(pk), name) for pk, name in portfolios().values_list("pk", "name")]
+        self.fields["portfolio"].choices = [("", "—"), *found]  # type: ignore[attr-defined]
+        if self.instance.scope == SubjectKind.PORTFOLIO:
+            self.initial |= {"portfolio": self.instance.key, "key": ""}
         self.initial.setdefault("season", bool(self.instance.parameters.get("season")))
 
     def clean(self) -> dict[str, Any]:
@@ -112,6 +117,10 @@ class RuleForm(RuleModelForm):
         for name in ("window", "minimum_total", "minimum_negative", "pending", "recovery"):
             if cleaned.get(name) == 0:
                 self.add_error(name, _("This must be at least 1."))
+        # A portfolio is chosen from a list instead of being written as its id.
+        portfolio = cleaned.pop("portfolio", "")
+        if cleaned.get("scope") == SubjectKind.PORTFOLIO:
+            cleaned["key"] = portfolio
         # What the page does not offer stays as it is, unless it belongs to another detector.
         is_same = cleaned.get("detector") == self.initial.get("detector")
         kept = dict(self.instance.parameters) if is_same else {}

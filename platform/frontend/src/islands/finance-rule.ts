@@ -36,14 +36,25 @@ const WORDS = new Set(["scope", "key", "measure", "detector"]);
 let asking: AbortController | null = null;
 let waiting = 0;
 
+const field = (name: string): HTMLInputElement | HTMLSelectElement => form.querySelector(`[name="${name}"]`)!;
+
+/** A portfolio is chosen from a list, any other subject is written. */
+function choose(): void {
+  const isPortfolio = field("scope").value === "portfolio";
+  for (const [name, isShown] of [["portfolio", isPortfolio], ["key", !isPortfolio]] as const) {
+    (field(name).closest(".field") ?? field(name).parentElement!).toggleAttribute("hidden", !isShown);
+  }
+}
+
 /** The form as the API wants it; what is left empty has its default there. */
 function values(): Values {
   const found: Values = {};
   for (const [name, value] of new FormData(form)) {
-    if (typeof value !== "string" || ["csrfmiddlewaretoken", "name", "enabled", "season"].includes(name)) continue;
+    if (typeof value !== "string" || ["csrfmiddlewaretoken", "name", "enabled", "season", "portfolio"].includes(name)) continue;
     if (WORDS.has(name)) found[name] = value;
     else if (value !== "") found[name] = Number(value);
   }
+  if (found.scope === "portfolio") found.key = field("portfolio").value;
   found.parameters = { season: form.querySelector<HTMLInputElement>("[name=season]")!.checked };
   const until = new Date();
   found.until = until.toISOString();
@@ -131,10 +142,11 @@ function later(): void {
 }
 
 form.addEventListener("input", later);
+form.addEventListener("input", choose);
+choose();
 days.addEventListener("change", later);
 document.getElementById("rule-range")!.addEventListener("submit", (event) => event.preventDefault());
 document.getElementById("rule-defaults")?.addEventListener("click", () => {
-  const field = (name: string): HTMLInputElement | HTMLSelectElement => form.querySelector(`[name="${name}"]`)!;
   const figures = defaults[`${field("detector").value}:${field("bucket_seconds").value}:${field("measure").value}`] ?? {};
   for (const [name, value] of Object.entries(figures)) field(name).value = String(value);
   later();
