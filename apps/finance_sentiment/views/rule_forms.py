@@ -108,7 +108,7 @@ class RuleForm(RuleModelForm):
         found = [(str(pk), name) for pk, name in portfolios().values_list("pk", "name")]
         self.fields["portfolio"].choices = [("", "—"), *found]  # type: ignore[attr-defined]
         if self.instance.scope == SubjectKind.PORTFOLIO:
-            self.initial |= {"portfolio": self.instance.key, "key": ""}
+            self.initial.update({"portfolio": self.instance.key, "key": ""})
         self.initial.setdefault("season", bool(self.instance.parameters.get("season")))
 
     def clean(self) -> dict[str, Any]:
