@@ -110,15 +110,21 @@ def documents_newest(
     return [Hit(found, at, words=words) for found, at in rows]
 
 
-def documents_best(query: SearchQuery, *, meaning: Vector | None) -> list[Hit]:
-    """The documents that answer the query best, the best first; one for each story. At most a few hundred."""
+def documents_best(
+    query: SearchQuery, *, newest: Sequence[Hit], meaning: Vector | None
+) -> list[Hit]:
+    """The documents that answer the query best, the best first; one for each story. At most a few hundred.
+
+    `newest` are those that `documents_newest` found for the query, at least CANDIDATES of them where there are.
+    """
     asked = query_words(query.q)
+    newest = newest[:CANDIDATES]
     if not asked:
-        return documents_newest(query, limit=CANDIDATES)
+        return list(newest)
     numbers = word_numbers(asked)
     facets, members = _facets(query), _members(query)
     sample = _Sample.of(numbers)
-    found = _having(query, every=[*numbers, *facets], any_of=members, limit=CANDIDATES)
+    found = [(hit.id, hit.at) for hit in newest]
     if len(found) < ENOUGH and len(numbers) > 1 and not members:
         rarest = sorted(range(len(numbers)), key=lambda at: sample.having[at])[:3]
         some = [numbers[at] for at in rarest]
@@ -142,10 +148,10 @@ def documents_best(query: SearchQuery, *, meaning: Vector | None) -> list[Hit]:
     )
 
 
-def search_facets(query: SearchQuery, *, most: int = 12) -> Facets:
-    """Counts by topic, sentiment, source, entity, language and event over the newest documents that fit."""
-    hits = documents_newest(query, limit=COUNTED)
-    found = [hit.id for hit in hits]
+def search_facets(newest: Sequence[Hit], *, most: int = 12) -> Facets:
+    """Counts by topic, sentiment, source, entity, language and event over what `documents_newest` found, at least
+    COUNTED of them where there are."""
+    found = [hit.id for hit in newest[:COUNTED]]
     values: dict[str, list[FacetValue]] = {name: [] for name in FACETS}
     if found:
         with connection.cursor() as cursor:

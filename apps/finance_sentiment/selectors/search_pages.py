@@ -16,6 +16,8 @@ from apps.finance_sentiment.inference import InferenceUnavailable, ModelUnusable
 from apps.finance_sentiment.inference.searching import query_meaning
 from apps.finance_sentiment.models import Document
 from apps.finance_sentiment.selectors.search import (
+    CANDIDATES,
+    COUNTED,
     Facets,
     Hit,
     SearchQuery,
@@ -106,9 +108,10 @@ def search_page(
     if order == "newest" or not query.q.strip():
         with organisation_scope(organisation_id):
             before = (last.at, last.id) if last else None
-            hits = documents_newest(held, before=before, limit=size + 1)
-            reason = "order" if query.q else "no-words"
-            return _page(hits, size, held, is_first=last is None, words_only=reason)
+            wanted = size + 1 if last else max(size + 1, COUNTED)
+            newest = documents_newest(held, before=before, limit=wanted)
+            facets = Facets() if last else search_facets(newest)
+            return _page(newest, size, held, facets, "order" if query.q else "no-words")
     meaning, reason = None, ""
     try:
         meaning = query_meaning(query.q)
@@ -116,15 +119,16 @@ def search_page(
         logger.info("searched by words alone: %s", error)
         reason = "unavailable"
     with organisation_scope(organisation_id):
-        hits = documents_best(held, meaning=meaning)
+        newest = documents_newest(held, limit=CANDIDATES if last else max(CANDIDATES, COUNTED))
+        hits = documents_best(held, newest=newest, meaning=meaning)
         if last is not None:
             end = (last.score, last.at, last.id)
             hits = [hit for hit in hits if (hit.score, hit.at, hit.id) < end]
-        return _page(hits[: size + 1], size, held, is_first=last is None, words_only=reason)
+        return _page(hits, size, held, Facets() if last else search_facets(newest), reason)
 
 
 def _page(
-    hits: list[Hit], size: int, query: SearchQuery, *, is_first: bool, words_only: str
+    hits: list[Hit], size: int, query: SearchQuery, facets: Facets, words_only: str
 ) -> SearchPage:
     shown = hits[:size]
     rows = Document.objects.filter(pk__in=[hit.id for hit in shown]).select_related("story")
@@ -133,6 +137,6 @@ def _page(
     return SearchPage(
         results=[Found(documents[hit.id], hit) for hit in shown if hit.id in documents],
         next=_Cursor(end.at, end.id, end.score, until).text() if end and until else "",
-        facets=search_facets(query) if is_first else Facets(),
+        facets=facets,
         words_only=words_only,
     )
