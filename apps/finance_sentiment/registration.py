@@ -38,6 +38,7 @@ def register() -> None:
             order=20,
             items=[
                 Item(_("Live"), "finance:live", read, "activity", keys="g l"),
+                Item(_("Search"), "finance:search", read, "search", keys="g f"),
                 Item(_("Threads"), "finance:threads", read, "waypoints", keys="g e"),
                 Item(
                     _("Alerts"),

@@ -14,6 +14,7 @@ urlpatterns = [
     path("", include("apps.finance_sentiment.views.entity_urls")),
     path("import/", views.ImportView.as_view(), name="import"),
     path("", include("apps.finance_sentiment.views.signal_urls")),
+    path("", include("apps.finance_sentiment.views.search_urls")),
     path("", include("apps.finance_sentiment.views.thread_urls")),
     path("", include("apps.finance_sentiment.views.portfolio_urls")),
     path("", include("apps.finance_sentiment.views.loop_urls")),
