@@ -16,11 +16,11 @@ from django.views import View
 from apps.finance_sentiment.forms import ImportForm
 from apps.finance_sentiment.models import Alert, Document, Sentiment
 from apps.finance_sentiment.selectors.alerts import alert_payload, alerts_open, subject_label
+from apps.finance_sentiment.selectors.board import MAX_RANGE, board_figures
 from apps.finance_sentiment.selectors.documents import DocumentQuery, documents_find
 from apps.finance_sentiment.selectors.live import document_rows
 from apps.finance_sentiment.selectors.trends import (
     chart_width,
-    topic_figures,
     topics_known,
     trend_series,
 )
@@ -61,7 +61,7 @@ class LiveView(RequiresMixin, View):
             "reasons": {key: str(label) for key, label in _REASONS.items()},
             "filters": _filters(query),
             "trend": _trend(query.topic or "", span),
-            "movers": _movers(span),
+            "board": _board(span),
             "mayWrite": Permission.FINANCE_WRITE in request.granted,  # type: ignore[attr-defined]
             "alertUrl": reverse("finance:alert", args=[uuid.UUID(int=0)]),
         }
@@ -166,18 +166,10 @@ def _trend(topic: str, span: TimeRange) -> dict[str, Any]:
     }
 
 
-def _movers(span: TimeRange) -> list[dict[str, Any]]:
-    return [
-        {
-            "topic": figures.topic,
-            "stories": figures.stories,
-            "negative": figures.negative,
-            "share": figures.share,
-            "previous_stories": figures.previous_stories,
-            "previous_share": figures.previous_share,
-        }
-        for figures in topic_figures(start=span.start, end=span.end)
-    ]
+def _board(span: TimeRange) -> dict[str, Any]:
+    """Of a longer range, its end."""
+    is_long = span.end - span.start > MAX_RANGE
+    return board_figures(start=span.end - MAX_RANGE if is_long else span.start, end=span.end)
 
 
 def _alert_row(alert: Alert) -> dict[str, Any]:

@@ -172,6 +172,13 @@ def test_rest_gives_the_board_and_refuses_what_is_no_range(
         assert answer.json()["errors"][0]["pointer"] == pointer, answer.content
 
 
+@pytest.mark.parametrize("range_", ["from=2025-01-01&to=2026-01-01", "range=30d", "range=15m"])
+def test_the_page_shows_any_range(signed_in: Client, range_: str) -> None:
+    answer = signed_in.get(f"/public-opinion/?{range_}")
+    assert answer.status_code == 200
+    assert 'id="heat"' in answer.content.decode()
+
+
 def test_a_second_look_within_seconds_reads_no_buckets(
     scope: Organisation, history: None, django_assert_max_num_queries: Any
 ) -> None:

@@ -1,10 +1,10 @@
-// The live board: headlines, trend, movers and open alerts, kept current by the numbered events of `finance.live`.
+// The live board: headlines, trend, movers, topics by time and open alerts, kept current by the numbered events of `finance.live`.
 import { api, ApiError } from "../lib/api";
-import { chartFrame, SENTIMENT_PATTERN } from "../lib/charts";
+import { type Cell, chartFrame, fade, SENTIMENT_PATTERN } from "../lib/charts";
 import { pageData } from "../lib/config";
 import { announce, h, icon, typing } from "../lib/dom";
 import { subscribe } from "../lib/events";
-import { formatMoment, formatPercent } from "../lib/format";
+import { formatMoment, formatNumber, formatPercent } from "../lib/format";
 import { t, tn } from "../lib/i18n";
 import { startRelabel } from "../lib/relabel";
 import { toast } from "../lib/toast";
@@ -53,12 +53,26 @@ interface Point {
 }
 
 interface Mover {
-  topic: string;
+  kind: "topic" | "entity" | "portfolio";
+  key: string;
+  label: string;
   stories: number;
-  negative: number;
   share: number;
-  previous_stories: number;
-  previous_share: number;
+  usual_stories: number | null;
+  usual_share: number | null;
+  moved: "volume" | "share";
+}
+
+interface Heat {
+  width: number;
+  starts: string[];
+  rows: { topic: string; label: string; stories: number[]; negative: number[] }[];
+}
+
+interface Board {
+  usual: { stretches: number; seconds: number };
+  movers: Mover[];
+  heat: Heat;
 }
 
 interface LiveData {
@@ -69,7 +83,7 @@ interface LiveData {
   reasons: Record<string, string>;
   filters: { topic: string; sentiment: string; source: string; language: string; q: string };
   trend: { topic: string; width: number; seconds: number; live: boolean; label: string; points: Point[] };
-  movers: Mover[];
+  board: Board;
   mayWrite: boolean;
   alertUrl: string;
 }
@@ -278,7 +292,8 @@ function takeAlert(alert: Alert): void {
 
 function drawAlerts(): void {
   alertSection.replaceChildren(...[...alerts.values()].map(alertElement));
-  alertSection.hidden = alerts.size === 0;
+  document.getElementById("live-alerts-none")!.hidden = alerts.size > 0;
+  if (alerts.size) document.getElementById("live")!.hidden = false;
 }
 
 function alertEvent(kind: string, alert: Alert): void {
@@ -333,27 +348,114 @@ function drawTrend(points: Point[]): void {
   });
 }
 
-function drawMovers(movers: Mover[]): void {
-  const moved = (mover: Mover): number => Math.abs(mover.share - mover.previous_share) * Math.sqrt(mover.stories);
-  const rows = [...movers].filter((mover) => mover.stories > 0).sort((a, b) => moved(b) - moved(a));
-  document.getElementById("movers")!.replaceChildren(
-    ...rows.slice(0, 8).map((mover) => {
-      const address = new URL(location.href);
-      address.searchParams.set("topic", mover.topic);
-      const change = Math.round((mover.share - mover.previous_share) * 100);
-      const known = mover.previous_stories > 0;
-      const direction = change > 0 ? "up" : change < 0 ? "down" : "flat";
-      return h(
-        "li",
-        {},
-        h("a", { href: address.pathname + address.search }, topicName(mover.topic)),
-        h("span", {}, t("{share} negative of {stories}", { share: formatPercent(mover.share), stories: mover.stories })),
-        known
-          ? h("span", { class: "change", "data-direction": direction, "data-good": change > 0 ? "no" : change < 0 ? "yes" : null }, t("{n} points", { n: Math.abs(change) }))
-          : h("span", {}, t("new")),
-      );
-    }),
+const MOVER_ICONS = { topic: () => icon("tags"), entity: () => icon("building-2"), portfolio: () => icon("briefcase") };
+
+function moverUrl(mover: Mover): string {
+  if (mover.kind === "entity") return `/public-opinion/entities/${mover.key}/`;
+  if (mover.kind === "portfolio") return `/public-opinion/portfolios/${mover.key}/`;
+  const address = new URL(location.href);
+  address.searchParams.set("topic", mover.key);
+  return address.pathname + address.search;
+}
+
+/** How far it went, and which way: times the usual number of stories, or points of the negative share. */
+function moverChange(mover: Mover): HTMLElement | null {
+  const { usual_stories: usual, usual_share: usualShare } = mover;
+  if (usual === null) return null;
+  if (mover.moved === "share" && usualShare !== null) {
+    const points = Math.round((mover.share - usualShare) * 100);
+    const direction = points > 0 ? "up" : points < 0 ? "down" : "flat";
+    return h("span", { class: "change", "data-direction": direction, "data-good": points > 0 ? "no" : points < 0 ? "yes" : null }, t("{n} points", { n: Math.abs(points) }));
+  }
+  const direction = mover.stories > usual ? "up" : mover.stories < usual ? "down" : "flat";
+  const times = usual ? `×${formatNumber(mover.stories / usual, mover.stories < 10 * usual ? 1 : 0)}` : t("new");
+  return h("span", { class: "change", "data-direction": direction }, times);
+}
+
+function moverElement(mover: Mover): HTMLElement {
+  const usual = mover.usual_stories === null ? "" : t("({n} usual)", { n: formatNumber(mover.usual_stories, 1) });
+  const usualShare = mover.usual_share === null ? "" : t("({n} usual)", { n: formatPercent(mover.usual_share) });
+  return h(
+    "li",
+    {},
+    MOVER_ICONS[mover.kind](),
+    h("a", { href: moverUrl(mover) }, mover.label),
+    moverChange(mover),
+    h("p", {}, [tn("{count} story", "{count} stories", mover.stories), usual, "·", t("{share} negative", { share: formatPercent(mover.share) }), usualShare].filter(Boolean).join(" ")),
   );
+}
+
+const WEEK = 604_800;
+
+function usualWords({ stretches, seconds }: Board["usual"]): string {
+  if (!stretches) return t("no history to compare with");
+  if (seconds === WEEK) return tn("against the same hours a week ago", "against the same hours of the last {count} weeks", stretches);
+  return tn("against as much time just before", "against {count} times as much time just before", stretches);
+}
+
+function drawBoard({ usual, movers, heat }: Board): void {
+  document.getElementById("movers-usual")!.textContent = usualWords(usual);
+  document.getElementById("movers")!.replaceChildren(...movers.map(moverElement));
+  document.getElementById("movers-none")!.hidden = movers.length > 0;
+  drawHeat(heat);
+}
+
+const heatFrame = chartFrame("heat");
+let heatShown: Heat | null = null;
+
+function drawHeat(heat: Heat): void {
+  heatShown = heat;
+  const time = (start: string): string =>
+    formatMoment(new Date(start), heat.width >= 86_400 ? { month: "numeric", day: "numeric" } : heat.width >= 3_600 && heat.starts.length * heat.width > 86_400 ? { month: "numeric", day: "numeric", hour: "2-digit", minute: "2-digit" } : { hour: "2-digit", minute: "2-digit" });
+  const cells = heat.rows.flatMap((row, y) => row.stories.map((stories, x) => ({ row, x, y, stories, negative: row.negative[x] ?? 0 })).filter((cell) => cell.stories > 0));
+  const part = (cell: { stories: number; negative: number }): number => cell.negative / cell.stories;
+  heatFrame.set({
+    columns: [t("Topic"), t("Time"), t("Stories"), t("Negative"), t("Share")],
+    rows: cells.map((cell): Cell[] => [cell.row.label, new Date(heat.starts[cell.x]!), cell.stories, cell.negative, part(cell)]),
+    says: cells.length ? t("The darker, the more of its stories are negative; the number counts those. A click shows the headlines.") : t("Nothing was told in this time."),
+    option: (c) => ({
+      grid: { left: 8, right: 8, top: 4, bottom: 4, containLabel: true },
+      aria: { decal: { show: false } },
+      tooltip: {
+        trigger: "item",
+        formatter: ({ data: cell }: { data: { at: number } }) => {
+          const { row, x, stories, negative } = cells[cell.at]!;
+          const box = h("div", {}, h("strong", {}, row.label), h("br", {}), time(heat.starts[x]!), h("br", {}), t("{negative} of {stories} stories negative", { negative, stories }));
+          return box;
+        },
+      },
+      visualMap: { show: false, min: 0, max: 1, dimension: 2, inRange: { color: [fade(c.negative, 0.07), fade(c.negative, 0.9)] } },
+      xAxis: { type: "category", data: heat.starts.map(time), splitArea: { show: false } },
+      yAxis: { type: "category", data: heat.rows.map((row) => row.label), inverse: true, axisLine: { show: false }, axisLabel: { color: c.text, width: 120, overflow: "truncate", hideOverlap: false, interval: 0 } },
+      series: [
+        {
+          type: "heatmap",
+          data: cells.map((cell, at) => ({
+            at,
+            value: [cell.x, cell.y, part(cell), cell.negative],
+            label: { show: cell.negative > 0, formatter: "{@[3]}", fontSize: 10, color: part(cell) > 0.6 ? c.surface : c.text },
+          })),
+          itemStyle: { borderColor: c.surface, borderWidth: 1 },
+          emphasis: { itemStyle: { borderColor: c.text } },
+        },
+      ],
+    }),
+  });
+}
+
+/** The headlines behind a cell of the heat map. */
+function followHeat(): void {
+  heatFrame.instance.on("click", (event) => {
+    const [x, y] = (event.data as { value?: number[] } | undefined)?.value ?? [];
+    const [start, row] = [heatShown?.starts[x ?? -1], heatShown?.rows[y ?? -1]];
+    if (!heatShown || !start || !row) return;
+    const address = new URL(location.href);
+    address.searchParams.delete("range");
+    address.searchParams.set("topic", row.topic);
+    address.searchParams.set("from", start);
+    address.searchParams.set("to", new Date(Date.parse(start) + heatShown.width * 1000).toISOString());
+    location.assign(address);
+  });
 }
 
 let timer: ReturnType<typeof setTimeout> | null = null;
@@ -375,12 +477,12 @@ async function refresh(): Promise<void> {
   const since = new Date(until.getTime() - data.trend.seconds * 1000);
   const range = `since=${since.toISOString()}&until=${until.toISOString()}`;
   try {
-    const [trend, topics] = await Promise.all([
+    const [trend, board] = await Promise.all([
       api<{ points: Point[] }>(`/api/v1/finance/trend?topic=${encodeURIComponent(data.trend.topic)}&width=${data.trend.width}&${range}`),
-      api<{ results: Mover[] }>(`/api/v1/finance/topics?${range}`),
+      api<Board>(`/api/v1/finance/board?${range}`),
     ]);
     drawTrend(trend.points);
-    drawMovers(topics.results);
+    drawBoard(board);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     changed = true; // the connection is shown in the bar; try again with the next headline
@@ -420,7 +522,10 @@ for (const alert of data.alerts) alerts.set(alert.id, alert);
 drawAlerts();
 showState();
 drawTrend(data.trend.points);
-drawMovers(data.movers);
+drawBoard(data.board);
+followHeat();
+// A change of theme makes the chart anew.
+document.addEventListener("themechange", followHeat);
 subscribe("finance.live", data.lastEventId, (event) => {
   if (event.event === "document.scored") arrived(event.data as Row);
   else if (event.event.startsWith("alert.")) alertEvent(event.event, event.data as Alert);

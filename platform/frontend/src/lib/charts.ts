@@ -1,6 +1,6 @@
 // Charts with their frame: `{% chart_frame "id" title %}` gives the place, chartFrame() fills it with the plot, the
 // sentence that says what it shows, the table view and the CSV. Import it from islands only: it brings ECharts along.
-import { BarChart, LineChart, ScatterChart } from "echarts/charts";
+import { BarChart, HeatmapChart, LineChart, ScatterChart } from "echarts/charts";
 import {
   AriaComponent,
   DataZoomComponent,
@@ -10,6 +10,7 @@ import {
   MarkLineComponent,
   MarkPointComponent,
   TooltipComponent,
+  VisualMapComponent,
 } from "echarts/components";
 import { type EChartsCoreOption, type ECharts, init, use } from "echarts/core";
 import { CanvasRenderer } from "echarts/renderers";
@@ -18,8 +19,8 @@ import { formatMoment } from "./format";
 import { t } from "./i18n";
 
 use([
-  AriaComponent, BarChart, CanvasRenderer, DataZoomComponent, GridComponent, LegendComponent, LineChart, MarkAreaComponent,
-  MarkLineComponent, MarkPointComponent, ScatterChart, TooltipComponent,
+  AriaComponent, BarChart, CanvasRenderer, DataZoomComponent, GridComponent, HeatmapChart, LegendComponent, LineChart,
+  MarkAreaComponent, MarkLineComponent, MarkPointComponent, ScatterChart, TooltipComponent, VisualMapComponent,
 ]);
 
 export type { EChartsCoreOption, ECharts };
