@@ -6,11 +6,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from apps.finance_sentiment.demo import setup
+from apps.finance_sentiment.demo import market, setup
 
 
 class Command(BaseCommand):
-    help = "Make the demonstration: organisation, account, models, companies, a week of documents. Safe to run again."
+    help = "Make the demonstration: organisation, account, models, companies, prices, a week of documents. Safe to run again."
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Make what is missing. Training needs the inference process to run."""
@@ -20,6 +20,8 @@ class Command(BaseCommand):
         setup.datasets_setup(organisation, self.write)
         setup.models_setup(organisation, self.write)
         setup.entities_setup(organisation, self.write)
+        market.prices_setup(organisation, self.write)
+        market.portfolio_setup(organisation, self.write)
         setup.past_setup(organisation, self.write)
         self.write("demo ready")
 
