@@ -87,7 +87,7 @@ class FacetValueOutput(serializers.Serializer[Any]):
 class FacetsOutput(serializers.Serializer[Any]):
     """Counts over the newest documents that have every word and facet."""
 
-    counted = serializers.IntegerField(help_text="How many were counted, at most 1,000.")
+    counted = serializers.IntegerField(help_text="How many were counted, at most 500.")
     is_all = serializers.BooleanField(help_text="Whether there are no more that fit.")
     values = serializers.DictField(
         child=FacetValueOutput(many=True), help_text=f"By {', '.join(FACETS)}."

@@ -33,7 +33,7 @@ Vector = npt.NDArray[np.float32]
 # Documents that are looked at one by one, the newest first, before the index is asked.
 WALKED = 5_000
 # The newest so many that fit are counted; beyond it is only said that there are more.
-COUNTED = 1_000
+COUNTED = 500
 # Candidates of each way for the best answers, and how many of those are ever shown.
 CANDIDATES = 200
 # With fewer that have all words, those that have some of them are looked at as well.
