@@ -29,14 +29,14 @@ from rootstock.tenancy.permissions import Permission
 MOST = 5000
 
 
-class PriceFilter(serializers.Serializer[Any]):
+class ClosingPriceFilter(serializers.Serializer[Any]):
     """Which days."""
 
     since = serializers.DateField(required=False)
     until = serializers.DateField(required=False, help_text="Included.")
 
 
-class PriceOutput(serializers.ModelSerializer[Price]):
+class ClosingPriceOutput(serializers.ModelSerializer[Price]):
     """What the instrument closed at on a day."""
 
     class Meta:
@@ -44,7 +44,7 @@ class PriceOutput(serializers.ModelSerializer[Price]):
         fields = ("day", "close", "volume")
 
 
-class PriceInput(serializers.Serializer[Any]):
+class ClosingPriceInput(serializers.Serializer[Any]):
     """A price to store."""
 
     day = serializers.DateField()
@@ -72,13 +72,13 @@ class PriceInput(serializers.Serializer[Any]):
         return value
 
 
-class PriceBatchInput(serializers.Serializer[Any]):
+class ClosingPriceBatchInput(serializers.Serializer[Any]):
     """Prices of one instrument."""
 
-    prices = PriceInput(many=True, allow_empty=False, max_length=MOST)  # type: ignore[call-arg]  # of the list
+    prices = ClosingPriceInput(many=True, allow_empty=False, max_length=MOST)  # type: ignore[call-arg]  # of the list
 
 
-class PriceReportOutput(serializers.Serializer[Any]):
+class ClosingPriceReportOutput(serializers.Serializer[Any]):
     """What became of them."""
 
     created = serializers.IntegerField()
@@ -94,21 +94,21 @@ class PricesView(ApiView):
 
     @extend_schema(
         operation_id="finance_prices_list",
-        parameters=[PriceFilter, *PAGE_PARAMETERS],
-        responses=page_of(PriceOutput),
+        parameters=[ClosingPriceFilter, *PAGE_PARAMETERS],
+        responses=page_of(ClosingPriceOutput),
     )
     def get(self, request: Request, instrument_id: uuid.UUID) -> Response:
         """The prices of an instrument, the latest day first."""
         instrument = get_object_or_404(Instrument, pk=instrument_id)
-        wanted = valid(PriceFilter(data=request.query_params))
+        wanted = valid(ClosingPriceFilter(data=request.query_params))
         return paginate(
-            self, request, prices_of(instrument, **wanted), PriceOutput, ordering="-day"
+            self, request, prices_of(instrument, **wanted), ClosingPriceOutput, ordering="-day"
         )
 
     @extend_schema(
         operation_id="finance_prices_take",
-        request=PriceBatchInput,
-        responses={200: PriceReportOutput},
+        request=ClosingPriceBatchInput,
+        responses={200: ClosingPriceReportOutput},
     )
     @idempotent
     def post(self, request: Request, instrument_id: uuid.UUID) -> Response:
@@ -117,7 +117,7 @@ class PricesView(ApiView):
         What is there for a day is replaced; of several of a day the last counts.
         """
         instrument = get_object_or_404(Instrument, pk=instrument_id)
-        given = valid(PriceBatchInput(data=request.data))["prices"]
+        given = valid(ClosingPriceBatchInput(data=request.data))["prices"]
         report = prices_upsert(
             instrument=instrument,
             prices=[IncomingPrice(**price) for price in given],

@@ -10,7 +10,7 @@ from apps.finance_sentiment.demo import market, setup
 
 
 class Command(BaseCommand):
-    help = "Make the demonstration: organisation, account, models, companies, prices, a week of documents. Safe to run again."
+    help = "Make the demonstration: organisation, account, models, companies, prices, a week of news. May be run again."
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Make what is missing. Training needs the inference process to run."""

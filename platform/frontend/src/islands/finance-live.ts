@@ -60,6 +60,8 @@ interface Mover {
   share: number;
   usual_stories: number | null;
   usual_share: number | null;
+  /** In standard deviations. */
+  movement: number;
   moved: "volume" | "share";
 }
 
@@ -361,7 +363,8 @@ function moverUrl(mover: Mover): string {
 /** How far it went, and which way: times the usual number of stories, or points of the negative share. */
 function moverChange(mover: Mover): HTMLElement | null {
   const { usual_stories: usual, usual_share: usualShare } = mover;
-  if (usual === null) return null;
+  // What anything may do by chance is no change to look at.
+  if (usual === null || mover.movement < 1) return null;
   if (mover.moved === "share" && usualShare !== null) {
     const points = Math.round((mover.share - usualShare) * 100);
     const direction = points > 0 ? "up" : points < 0 ? "down" : "flat";
@@ -412,7 +415,7 @@ function drawHeat(heat: Heat): void {
   heatFrame.set({
     columns: [t("Topic"), t("Time"), t("Stories"), t("Negative"), t("Share")],
     rows: cells.map((cell): Cell[] => [cell.row.label, new Date(heat.starts[cell.x]!), cell.stories, cell.negative, part(cell)]),
-    says: cells.length ? t("The darker, the more of its stories are negative; the number counts those. A click shows the headlines.") : t("Nothing was told in this time."),
+    says: cells.length ? t("Colour: the negative share; numbers: negative stories. A click shows the headlines.") : t("Nothing was told in this time."),
     option: (c) => ({
       grid: { left: 8, right: 8, top: 4, bottom: 4, containLabel: true },
       aria: { decal: { show: false } },
