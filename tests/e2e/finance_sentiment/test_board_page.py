@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -25,16 +27,28 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(300)]
 TOPICS = ("energy", "credit", "markets", "mergers", "technology", "earnings")
 
 
-def told(at: datetime, kind: str, key: str, stories: int, negative: int) -> None:
-    for width in WIDTHS:
-        bucket, _made = TimeBucket.objects.get_or_create(
-            kind=kind, key=key, start=bucket_start(at, width), width=width
+def told(news: Iterable[tuple[datetime, str, str, int, int]]) -> None:
+    """(time, kind, key, stories, negative ones), in the buckets of every width."""
+    counts: Counter[tuple[Any, ...]] = Counter()
+    for at, kind, key, stories, negative in news:
+        for width in WIDTHS:
+            bucket = (width, bucket_start(at, width), kind, key)
+            counts[*bucket, "stories"] += stories
+            counts[*bucket, "stories_negative"] += negative
+    TimeBucket.objects.bulk_create(
+        TimeBucket(
+            width=width,
+            start=start,
+            kind=kind,
+            key=key,
+            stories=count,
+            documents=count,
+            stories_negative=counts[width, start, kind, key, "stories_negative"],
+            documents_negative=counts[width, start, kind, key, "stories_negative"],
         )
-        for column in ("stories", "documents"):
-            setattr(bucket, column, getattr(bucket, column) + stories)
-            setattr(bucket, f"{column}_negative", getattr(bucket, f"{column}_negative") + negative)
-        bucket.documents_positive += stories - negative
-        bucket.save()
+        for (width, start, kind, key, column), count in counts.items()
+        if column == "stories"
+    )
 
 
 @pytest.fixture
@@ -60,12 +74,16 @@ def entity(organisation: Any) -> Entity:
             )
             for n in range(90)
         )
-        for n in range(0, 300, 10):
+        news = []
+        for n in range(0, 300, 5):
             at = now - timedelta(minutes=n)
             for place, topic in enumerate(TOPICS):
                 surge = topic == "energy" and n < 60
-                told(at, "topic", topic, 20 if surge else 2 + place % 3, 16 if surge else place % 2)
-            told(at, "entity", str(entity.pk), 12 if n < 60 else 1, 9 if n < 60 else 0)
+                counts = (20, 16) if surge else (2 + place % 3, place % 2)
+                news.append((at, "topic", topic, *counts))
+            news.append((at, "entity", str(entity.pk), *((12, 9) if n < 60 else (1, 0))))
+            news.append((at, "all", "", 30, 10))
+        told(news)
         for key in ("energy", "credit", "markets"):
             Alert.objects.create(
                 key=key,
@@ -109,7 +127,7 @@ def test_the_board_is_one_screen_and_leads_to_what_is_behind(page: Any, entity: 
     heat.get_by_role("button", name="Show as a table").click()
     assert heat.locator("tbody tr").count() > 10
     heat.get_by_role("button", name="Show as a table").click()
-    page.locator("#heat canvas").first.click(position={"x": 200, "y": 10})
+    page.locator("#heat .chart-plot").click(position={"x": 300, "y": 12})
     page.wait_for_url("**topic=**")
 
     page.set_viewport_size({"width": 380, "height": 800})
