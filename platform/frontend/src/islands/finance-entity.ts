@@ -63,10 +63,10 @@ function drawPrices({ listing, currency, days }: Prices): void {
     says: saysPrices(listing, days),
     option: (c) => ({
       legend: { bottom: 0 },
-      // The number of documents stands below, so that no bar hides a line.
+      // The number of documents stands below, so that no bar hides a line; a day is at the same place in both.
       grid: [
-        { left: 8, right: 8, top: 28, height: "58%", containLabel: true },
-        { left: 8, right: 8, bottom: 32, height: "16%", containLabel: true },
+        { left: 60, right: 44, top: 28, height: "58%" },
+        { left: 60, right: 44, bottom: 52, height: "16%" },
       ],
       axisPointer: { link: [{ xAxisIndex: "all" }] },
       xAxis: [
