@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.views import View
 
 from apps.finance_sentiment.forms import ImportForm
-from apps.finance_sentiment.models import Alert, Document, Sentiment
+from apps.finance_sentiment.models import Alert, Document, SavedView, Sentiment
 from apps.finance_sentiment.selectors.alerts import alert_payload, alerts_open, subject_label
 from apps.finance_sentiment.selectors.board import MAX_RANGE, board_figures
 from apps.finance_sentiment.selectors.documents import DocumentQuery, documents_find
@@ -28,6 +28,7 @@ from apps.finance_sentiment.services.files import FileOptions, FileRefused, docu
 from apps.finance_sentiment.services.imports import documents_import
 from apps.finance_sentiment.services.requeueing import documents_readable, documents_requeue
 from apps.finance_sentiment.topics import topic_label
+from apps.finance_sentiment.views.saved_views import saved_views_menu
 from rootstock.realtime.selectors import heads
 from rootstock.tenancy.pages import RequiresMixin
 from rootstock.tenancy.permissions import Permission
@@ -77,6 +78,7 @@ class LiveView(RequiresMixin, View):
             "is_empty": not data["rows"] and not Document.objects.exists(),
             "readable": documents_readable().count(),
             "curl": _curl(request),
+            "views": saved_views_menu(request, SavedView.Page.BOARD),  # type: ignore[arg-type]
         }
         return render(request, "finance_sentiment/live.html", context)
 
