@@ -16,6 +16,7 @@ import psycopg
 import pytest
 from django.db import connections
 from django.utils import translation
+from hypothesis import settings
 from psycopg import sql
 
 from rootstock.accounts.authentication import KEY_START, key_digest
@@ -30,6 +31,9 @@ from tests.schema_cache import prepare_database
 
 # The models of the tests are so small that a second thread only waits for the first.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# How long an example takes says how busy the machine is.
+settings.register_profile("rootstock", deadline=None)
+settings.load_profile("rootstock")
 
 CLUSTER = Path(os.environ["ROOTSTOCK_TEST_SERVICES"]) / "postgres"
 
