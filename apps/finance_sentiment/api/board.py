@@ -101,7 +101,7 @@ class BoardView(ApiView):
     def get(self, request: Request) -> Response:
         """Movers against their usual, topics by time, and the open alerts, in a stretch of at most 31 days.
 
-        The counts may be 5 seconds old.
+        The counts may be 5 seconds old, those of more than a day a minute.
         """
         wanted = valid(BoardFilter(data=request.query_params))
         until = wanted.get("until") or timezone.now()
