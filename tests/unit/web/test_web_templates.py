@@ -29,7 +29,9 @@ UNTRANSLATED = {
     "OpenAPI",
 }
 UNTRANSLATED |= {"F1", "s", "ms", "kB", "MB", "GB", "p", "px"}
-UNTRANSLATED |= {"AUROC", "BM25", "chrF", "nDCG", "MRR", "TensorBoard"}
+UNTRANSLATED |= {"AUROC", "BM25", "chrF", "nDCG", "MRR", "MASE", "α", "TensorBoard"}
+# Sent by mail as well, where no style sheet can be linked; the page links one.
+MAILED = {"finance_sentiment/reports/document.html"}
 WORD = re.compile(r"[^\W\d_]\w*")
 CODE = ("code", "kbd", "pre")
 TAG = re.compile(r"{%\s*comment\s*%}.*?{%\s*endcomment\s*%}|{#.*?#}|{%.*?%}|{{.*?}}", re.DOTALL)
@@ -83,8 +85,10 @@ def _name(path: Path) -> str:
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=_name)
 def test_template_compiles_and_obeys_the_policy(path: Path) -> None:
-    get_template(path.as_posix().split("/templates/", 1)[1])
-    assert _page(path).forbidden == []
+    name = path.as_posix().split("/templates/", 1)[1]
+    get_template(name)
+    allowed = ["<style> with content"] if name in MAILED else []
+    assert _page(path).forbidden == allowed
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=_name)
