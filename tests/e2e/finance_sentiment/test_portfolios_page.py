@@ -29,6 +29,7 @@ def test_a_portfolio_is_made_filled_and_watched(page: Any, organisation: Any) ->
     page.get_by_label("Name", exact=True).fill("Energy desk")
     page.get_by_role("button", name="Save").click()
     page.get_by_text("Nobody is in it yet.").wait_for()
+    page.wait_for_load_state("networkidle")  # what is typed before htmx is there asks for nothing
 
     page.get_by_role("searchbox", name="Name or symbol").press_sequentially("orr")
     found = page.locator("#found")
